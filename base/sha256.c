@@ -1,0 +1,89 @@
+#include "base/sha256.h"
+
+static const uint32_t round_constants[64] = {
+    0x428a2f98, 0x71374491, 0xb5c0fbcf, 0xe9b5dba5, 0x3956c25b, 0x59f111f1, 0x923f82a4, 0xab1c5ed5,
+    0xd807aa98, 0x12835b01, 0x243185be, 0x550c7dc3, 0x72be5d74, 0x80deb1fe, 0x9bdc06a7, 0xc19bf174,
+    0xe49b69c1, 0xefbe4786, 0x0fc19dc6, 0x240ca1cc, 0x2de92c6f, 0x4a7484aa, 0x5cb0a9dc, 0x76f988da,
+    0x983e5152, 0xa831c66d, 0xb00327c8, 0xbf597fc7, 0xc6e00bf3, 0xd5a79147, 0x06ca6351, 0x14292967,
+    0x27b70a85, 0x2e1b2138, 0x4d2c6dfc, 0x53380d13, 0x650a7354, 0x766a0abb, 0x81c2c92e, 0x92722c85,
+    0xa2bfe8a1, 0xa81a664b, 0xc24b8b70, 0xc76c51a3, 0xd192e819, 0xd6990624, 0xf40e3585, 0x106aa070,
+    0x19a4c116, 0x1e376c08, 0x2748774c, 0x34b0bcb5, 0x391c0cb3, 0x4ed8aa4a, 0x5b9cca4f, 0x682e6ff3,
+    0x748f82ee, 0x78a5636f, 0x84c87814, 0x8cc70208, 0x90befffa, 0xa4506ceb, 0xbef9a3f7, 0xc67178f2};
+
+static uint32_t
+rotate(uint32_t x, unsigned n)
+{
+    return (x >> n) | (x << (32 - n));
+}
+
+static void
+expand(uint32_t w[64], const unsigned char block[SHA256_BLOCK_N])
+{
+    for (size_t i = 0; i < 16; i++)
+        w[i] = (uint32_t)block[4 * i] << 24 | (uint32_t)block[4 * i + 1] << 16 |
+               (uint32_t)block[4 * i + 2] << 8 | (uint32_t)block[4 * i + 3];
+    for (size_t i = 16; i < 64; i++) {
+        uint32_t a = rotate(w[i - 15], 7) ^ rotate(w[i - 15], 18) ^ (w[i - 15] >> 3);
+        uint32_t b = rotate(w[i - 2], 17) ^ rotate(w[i - 2], 19) ^ (w[i - 2] >> 10);
+        w[i] = w[i - 16] + a + w[i - 7] + b;
+    }
+}
+
+static void
+compress(struct sha256 *h)
+{
+    uint32_t w[64];
+    uint32_t v[8];
+    expand(w, h->block);
+    memcpy(v, h->state, sizeof v);
+    for (size_t i = 0; i < 64; i++) {
+        uint32_t s1 = rotate(v[4], 6) ^ rotate(v[4], 11) ^ rotate(v[4], 25);
+        uint32_t choice = (v[4] & v[5]) ^ (~v[4] & v[6]);
+        uint32_t t1 = v[7] + s1 + choice + round_constants[i] + w[i];
+        uint32_t s0 = rotate(v[0], 2) ^ rotate(v[0], 13) ^ rotate(v[0], 22);
+        uint32_t t2 = s0 + ((v[0] & v[1]) ^ (v[0] & v[2]) ^ (v[1] & v[2]));
+        memmove(v + 1, v, 7 * sizeof v[0]);
+        v[4] += t1;
+        v[0] = t1 + t2;
+    }
+    for (size_t i = 0; i < 8; i++)
+        h->state[i] += v[i];
+}
+
+void
+sha256_init(struct sha256 *h)
+{
+    *h = (struct sha256){.state = {0x6a09e667, 0xbb67ae85, 0x3c6ef372, 0xa54ff53a, 0x510e527f,
+                                   0x9b05688c, 0x1f83d9ab, 0x5be0cd19}};
+}
+
+void
+sha256_put(struct sha256 *h, const void *p, size_t n)
+{
+    const unsigned char *bytes = p;
+    while (n > 0) {
+        size_t at = h->n_bytes % SHA256_BLOCK_N;
+        size_t part = SHA256_BLOCK_N - at < n ? SHA256_BLOCK_N - at : n;
+        memcpy(h->block + at, bytes, part);
+        h->n_bytes += part;
+        bytes += part;
+        n -= part;
+        if (at + part == SHA256_BLOCK_N)
+            compress(h);
+    }
+}
+
+void
+sha256_end(struct sha256 *h, unsigned char out[SHA256_BYTES_N])
+{
+    static const unsigned char padding[SHA256_BLOCK_N] = {0x80};
+    uint64_t n_bits = h->n_bytes * 8;
+    unsigned char length[8];
+    for (size_t i = 0; i < 8; i++)
+        length[i] = (unsigned char)(n_bits >> (56 - 8 * i));
+    size_t at = h->n_bytes % SHA256_BLOCK_N;
+    sha256_put(h, padding, at < 56 ? 56 - at : 120 - at);
+    sha256_put(h, length, sizeof length);
+    for (size_t i = 0; i < SHA256_BYTES_N; i++)
+        out[i] = (unsigned char)(h->state[i / 4] >> (24 - 8 * (i % 4)));
+}

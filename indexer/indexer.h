@@ -1,0 +1,97 @@
+/*
+ * Every writer of the index: MongoDB (ing_mongo_*), and the write half of the
+ * API in standalone mode (ing_api_*).
+ */
+#ifndef TAILFIN_INDEXER_INDEXER_H
+#define TAILFIN_INDEXER_INDEXER_H
+
+#include "base/log.h"
+#include "base/metrics.h"
+#include "http/http.h"
+#include "index/writer.h"
+#include "schema/profile.h"
+
+/* ---- MongoDB ---- */
+
+enum ing_writeback { ING_WRITEBACK_NONE, ING_WRITEBACK_FULL };
+
+struct ing_mongo_options {
+    struct idx *idx;              /* borrowed */
+    const char *uri;              /* with the database's name */
+    const struct sch_profile *profile; /* borrowed */
+    enum ing_writeback writeback;
+    uint64_t coalesce_us;         /* how long dirty keys are gathered; default 5,000 */
+    unsigned batch_docs;          /* of a fetch; default 1,000 */
+    uint64_t sweep_us;            /* between sweeps in full mode; default 60 s */
+    struct metrics *metrics;
+    struct log *log;
+};
+
+struct ing_mongo;
+
+/*
+ * Starts the pipeline's threads: bootstrap where needed, then tail. Returns at
+ * once; MongoDB may be away (it is retried with backoff for ever). RC_INVALID
+ * for a URI that is none or names no database.
+ */
+void ing_mongo_options_init(struct ing_mongo_options *o);
+MUST_USE enum rc ing_mongo_start(const struct ing_mongo_options *options, struct ing_mongo **out,
+                                 struct err *err);
+/* Stops within 4 s; what was submitted is in the index. NULL allowed. */
+void ing_mongo_stop(struct ing_mongo *m);
+/* Every collection of the profile has a complete generation. Any thread. */
+bool ing_mongo_is_ready(struct ing_mongo *m);
+/* Appends `"key":value` members for /health and /admin/status: state, lag, errors, progress. Any thread. */
+void ing_mongo_write_health(struct ing_mongo *m, struct buf *out);
+void ing_mongo_write_status(struct ing_mongo *m, struct buf *out);
+/* Begins a full rebuild of these collections (none: all) aside; RC_CONFLICT if one is running, RC_ABSENT for an unknown name. */
+MUST_USE enum rc ing_mongo_reindex(struct ing_mongo *m, const struct span *names, size_t n,
+                                   struct err *err);
+/* Appends a JSON object with the progress of each collection being rebuilt and of the last ones. */
+void ing_mongo_write_reindex(struct ing_mongo *m, struct buf *out);
+/* RC_ABSENT if none is running. The old generation stays. */
+MUST_USE enum rc ing_mongo_cancel_reindex(struct ing_mongo *m, struct err *err);
+/* Whether the collection's documents come from MongoDB (API writes are then refused with 409). */
+bool ing_mongo_feeds(struct ing_mongo *m, struct span collection);
+
+/* ---- the API's write half ---- */
+
+/* Provided by app from query/: ids of the documents matching a filter (query.h, qry_filter_ids). */
+typedef enum rc ing_filter_ids(const struct idx_collection *c, struct span filter_by,
+                               void (*each)(void *arg, struct span id), void *arg,
+                               struct err *err);
+/* Provided by app from query/: whether the key may do this; false: answered (qry_authorize). */
+typedef bool ing_authorize(void *ctx, struct http_exchange *x, const char *action,
+                           struct span collection);
+
+struct ing_api_options {
+    struct idx *idx;    /* borrowed */
+    struct fs *fs;      /* the same directory: for the operation log */
+    struct ing_mongo *mongo; /* NULL: standalone */
+    ing_filter_ids *filter_ids;
+    ing_authorize *authorize;
+    void *authorize_ctx;
+    unsigned n_import_threads; /* default 2 */
+    struct metrics *metrics;
+    struct log *log;
+};
+
+struct ing_api;
+
+/*
+ * Replays the operation log into the index, then starts its threads. RC_IO,
+ * RC_CORRUPT. Blocks while replaying.
+ */
+void ing_api_options_init(struct ing_api_options *o);
+MUST_USE enum rc ing_api_start(const struct ing_api_options *options, struct ing_api **out,
+                               struct err *err);
+void ing_api_stop(struct ing_api *a);
+/*
+ * Takes the exchange if it is a writing route (collections, documents, import,
+ * aliases, keys, snapshot) and returns true. Loop thread; never blocks.
+ */
+bool ing_api_handle(struct ing_api *a, struct http_exchange *x);
+/* For http_options.wants_stream: true for imports. */
+bool ing_api_wants_stream(struct ing_api *a, const struct http_request *r);
+
+#endif

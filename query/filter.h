@@ -1,0 +1,27 @@
+/*
+ * filter_by: parsed, checked against the schema, and evaluated into bitmaps.
+ * search-semantics section 9. Private to query/.
+ */
+#ifndef TAILFIN_QUERY_FILTER_H
+#define TAILFIN_QUERY_FILTER_H
+
+#include "query/request.h"
+
+/*
+ * Parses an expression. *out is NULL for a blank one. At most ops_max clauses
+ * and operators, nesting bounded. RC_INVALID with a sentence (RC_ABSENT never:
+ * an unknown field in a filter is 400).
+ */
+MUST_USE enum rc qry_filter_parse(const struct idx_collection *c,
+                                  const struct tkz_analyzer *analyzer, struct span text,
+                                  unsigned ops_max, struct arena *arena,
+                                  const struct qry_filter **out, struct err *err);
+
+/*
+ * Sets in words exactly the live documents of the view that match. words has
+ * room for n_docs bits. Scratch comes from the arena.
+ */
+void qry_filter_eval(const struct qry_filter *f, const struct idx_view *view, struct arena *arena,
+                     uint64_t *words);
+
+#endif
