@@ -1,0 +1,69 @@
+/*
+ * From a MongoDB document to a search document: what a profile's "source" and
+ * "from" entries say, compiled once. Pure but for the relations it is given.
+ * Private to indexer/; with relations.h the only files that know BSON besides
+ * the source files.
+ */
+#ifndef TAILFIN_INDEXER_MAPPING_H
+#define TAILFIN_INDEXER_MAPPING_H
+
+#include <bson/bson.h>
+
+#include "base/arena.h"
+#include "index/writer.h"
+#include "indexer/relations.h"
+#include "tokenizer/tokenizer.h"
+
+struct ing_mapping;
+
+/* Compiles a profile's collection, borrowed for the mapping's life. RC_INVALID naming the field. */
+MUST_USE enum rc ing_mapping_new(const struct sch_collection *c, struct ing_mapping **out,
+                                 struct err *err);
+void ing_mapping_free(struct ing_mapping *m); /* NULL allowed */
+
+const struct sch_collection *ing_mapping_schema(const struct ing_mapping *m);
+const struct tkz_analyzer *ing_mapping_analyzer(const struct ing_mapping *m);
+/* The MongoDB collection it reads. NUL-terminated, borrowed. */
+const char *ing_mapping_source(const struct ing_mapping *m);
+/* What finds and scans should project: inclusion of the paths that are read. Borrowed. */
+const bson_t *ing_mapping_projection(const struct ing_mapping *m);
+/* Whether its documents are derived from others (users): their relations must be visible first. */
+bool ing_mapping_is_derived(const struct ing_mapping *m);
+
+/*
+ * The search id of a BSON _id: ULID text for UUIDs, "a:b" for composites, the
+ * string itself, decimal for integers; types are kept apart, so that two
+ * different _ids never give the same text. RC_INVALID for one that the profile
+ * cannot name. Result in the arena.
+ */
+MUST_USE enum rc ing_mapping_id(const struct ing_mapping *m, const bson_iter_t *id,
+                                struct arena *arena, struct span *out, struct err *err);
+
+struct ing_mapped {
+    struct idx_doc doc;
+    uint64_t updated_at_ms; /* of the MongoDB document; 0 if it has none */
+    bool has_search_updated_at; /* non-null there */
+    uint64_t search_updated_at_ms;
+    bool emotes_changed;    /* emotes_changed_since_reindex is true */
+    uint32_t n_bad;         /* fields that were missing or of a wrong type though required */
+    struct span bad;        /* the first of them, for the log: "field: reason" */
+    struct ing_user_derived *derived; /* of users: the recomputed values, for write-back; else NULL */
+};
+
+/*
+ * Maps a document. Lenient: a missing, null or wrongly typed field becomes the
+ * field's empty value (required strings "", numbers 0, bools false) and is
+ * counted in n_bad; numbers of any BSON type are accepted where a number is
+ * wanted; invalid UTF-8 is repaired with U+FFFD. Fails only without a usable
+ * _id (RC_INVALID) or beyond a size limit (RC_LIMIT).
+ *
+ * relations is used by derived collections and by those with grants; it is
+ * bound to a snapshot that shows everything the document may refer to.
+ * Everything in *out lives in the arena (doc may also be borrowed until the
+ * arena ends: texts are copied).
+ */
+MUST_USE enum rc ing_mapping_run(const struct ing_mapping *m, const bson_t *doc,
+                                 struct ing_relations *relations, uint64_t now_ms,
+                                 struct arena *arena, struct ing_mapped *out, struct err *err);
+
+#endif
