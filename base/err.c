@@ -2,6 +2,20 @@
 
 #include <stdarg.h>
 
+/* Puts ": reason" behind the first n bytes of the text, cut to fit. */
+static void
+append(struct err *err, size_t n, const char *reason)
+{
+    size_t room = sizeof err->text - 1;
+    if (n + 2 >= room)
+        return;
+    err->text[n] = ':';
+    err->text[n + 1] = ' ';
+    size_t reason_n = strnlen(reason, room - n - 2);
+    memcpy(err->text + n + 2, reason, reason_n);
+    err->text[n + 2 + reason_n] = '\0';
+}
+
 enum rc
 err_set(struct err *err, enum rc rc, const char *format, ...)
 {
@@ -27,10 +41,9 @@ err_sys(struct err *err, enum rc rc, int sys, const char *format, ...)
     err->sys = sys;
     int n = vsnprintf(err->text, sizeof err->text, format, args);
     va_end(args);
-    if (n >= 0 && (size_t)n < sizeof err->text) {
+    if (n >= 0) {
         char reason[128];
-        snprintf(err->text + n, sizeof err->text - (size_t)n, ": %s",
-                 strerror_r(sys, reason, sizeof reason));
+        append(err, (size_t)n, strerror_r(sys, reason, sizeof reason));
     }
     return rc;
 }
@@ -47,8 +60,8 @@ err_wrap(struct err *err, enum rc rc, const char *format, ...)
     va_start(args, format);
     int n = vsnprintf(err->text, sizeof err->text, format, args);
     va_end(args);
-    if (n >= 0 && (size_t)n < sizeof err->text)
-        snprintf(err->text + n, sizeof err->text - (size_t)n, ": %s", inner);
+    if (n >= 0)
+        append(err, (size_t)n, inner);
     if (err->rc == RC_OK)
         err->rc = rc;
     return err->rc;

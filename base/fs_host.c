@@ -257,6 +257,7 @@ static enum rc
 host_map(struct fs *fs, const char *name, struct fs_map *out, struct err *err)
 {
     struct host *h = host_of(fs);
+    struct fs_map map = {NULL, 0};
     struct stat st;
     enum rc rc = RC_OK;
     int fd = open_at(h->dir_fd, name, O_RDONLY);
@@ -270,7 +271,7 @@ host_map(struct fs *fs, const char *name, struct fs_map *out, struct err *err)
         rc = err_set(err, RC_IO, "%s/%s is not a regular file", h->dir, name);
         goto out;
     }
-    struct fs_map map = {NULL, (size_t)st.st_size};
+    map.n = (size_t)st.st_size;
     if (map.n > 0) {
         void *p = mmap(NULL, map.n, PROT_READ, MAP_SHARED, fd, 0);
         if (p == MAP_FAILED) {
