@@ -39,6 +39,22 @@ bool ing_mapping_is_derived(const struct ing_mapping *m);
 MUST_USE enum rc ing_mapping_id(const struct ing_mapping *m, const bson_iter_t *id,
                                 struct arena *arena, struct span *out, struct err *err);
 
+/*
+ * The other way: appends the BSON _id of a search id to *out under the name
+ * "_id" (a UUID for a ULID text, a composite in the profile's field order, an
+ * integer or string as the profile says). False if the text cannot be one.
+ */
+MUST_USE bool ing_mapping_bson_id(const struct ing_mapping *m, struct span id, bson_t *out);
+
+/*
+ * The kind of entitlement node whose outgoing edges show in the documents:
+ * "role" for roles, so that an edge from "role:<id>" changes role <id>; empty
+ * if the collection shows none. *by_field: -1 if the node is
+ * "<kind>:<document id>", else the number of the exact string field that holds
+ * the ids behind the colon ("benefits" of subscription_products).
+ */
+struct span ing_mapping_grants(const struct ing_mapping *m, int32_t *by_field);
+
 struct ing_mapped {
     struct idx_doc doc;
     uint64_t updated_at_ms; /* of the MongoDB document; 0 if it has none */
