@@ -47,7 +47,12 @@ void ing_mongo_write_status(struct ing_mongo *m, struct buf *out);
 /* Begins a full rebuild of these collections (none: all) aside; RC_CONFLICT if one is running, RC_ABSENT for an unknown name. */
 MUST_USE enum rc ing_mongo_reindex(struct ing_mongo *m, const struct span *names, size_t n,
                                    struct err *err);
-/* Appends a JSON object with the progress of each collection being rebuilt and of the last ones. */
+/*
+ * Appends a JSON object: {"running": bool, "collections": [{"name": ..., "state":
+ * "waiting"|"scanning"|"catching_up"|"done"|"failed"|"cancelled", "documents": n done,
+ * "estimated": n in all, "per_s": rate, "eta_s": n or null, "error": text if failed}]} of
+ * the rebuild that runs, or of the last one.
+ */
 void ing_mongo_write_reindex(struct ing_mongo *m, struct buf *out);
 /* RC_ABSENT if none is running. The old generation stays. */
 MUST_USE enum rc ing_mongo_cancel_reindex(struct ing_mongo *m, struct err *err);

@@ -1,0 +1,113 @@
+/*
+ * The program: which subcommand, with which options.
+ */
+#include <stdio.h>
+
+#include "app/commands.h"
+#include "app/options.h"
+#include "app/server.h"
+
+extern char **environ;
+
+static int
+serve(const struct app_call *call)
+{
+    return app_serve(call->conf);
+}
+
+struct command {
+    const char *name;
+    int (*run)(const struct app_call *call);
+    int min_words, max_words;
+    const char *usage, *help;
+};
+
+static const struct command COMMANDS[] = {
+    {"serve", serve, 0, 0, "serve [options]", "index and answer searches until SIGTERM or Ctrl-C"},
+    {"status", app_status, 0, 0, "status", "what a running server says of itself"},
+    {"search", app_search, 2, 2, "search COLLECTION QUERY", "ask a running server"},
+    {"reindex", app_reindex, 0, 64, "reindex [COLLECTION...] [--wait]",
+     "rebuild collections from MongoDB aside, then switch"},
+    {"check", app_check, 1, 1, "check DIR", "every invariant of an index directory no one serves from"},
+    {"config", app_config, 0, 0, "config", "every option, its value and where it comes from"},
+};
+
+static void
+print_usage(FILE *to)
+{
+    fputs("tailfin: a search sidecar for MongoDB\n\nusage:\n", to);
+    for (size_t i = 0; i < ARRAY_SIZE(COMMANDS); i++)
+        fprintf(to, "  tailfin %-34s %s\n", COMMANDS[i].usage, COMMANDS[i].help);
+    fputs("\noptions (a flag, a line `name = value` of the file, or TAILFIN_NAME in the environment):\n",
+          to);
+    struct conf *conf = app_options_empty();
+    struct buf text = {0};
+    conf_write_help(conf, &text);
+    fwrite(text.p, 1, text.n, to);
+    buf_fini(&text);
+    conf_free(conf);
+}
+
+static const struct command *
+find_command(const char *name)
+{
+    for (size_t i = 0; i < ARRAY_SIZE(COMMANDS); i++) {
+        if (strcmp(COMMANDS[i].name, name) == 0)
+            return &COMMANDS[i];
+    }
+    return NULL;
+}
+
+static bool
+wants_help(int argc, char *const *argv)
+{
+    for (int i = 1; i < argc; i++) {
+        if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0)
+            return true;
+    }
+    return argc > 1 && strcmp(argv[1], "help") == 0;
+}
+
+static int
+run(const struct command *command, int argc, char *const *argv)
+{
+    struct err err = {0};
+    struct app_call call = {0};
+    struct conf *conf = NULL;
+    const char **words = xcalloc((size_t)argc + 1, sizeof *words);
+    int status = 2;
+    if (app_options_read(argc, argv, environ, &conf, words, &call.n_words, &err) != RC_OK) {
+        fprintf(stderr, "error: %s\n", err.text);
+        goto out;
+    }
+    if (call.n_words < command->min_words || call.n_words > command->max_words) {
+        fprintf(stderr, "usage: tailfin %s\n", command->usage);
+        goto out;
+    }
+    call.conf = conf;
+    call.words = words;
+    status = command->run(&call);
+out:
+    conf_free(conf);
+    free(words);
+    return status;
+}
+
+int
+main(int argc, char **argv)
+{
+    if (wants_help(argc, argv)) {
+        print_usage(stdout);
+        return 0;
+    }
+    if (argc < 2) {
+        print_usage(stderr);
+        return 2;
+    }
+    const struct command *command = find_command(argv[1]);
+    if (!command) {
+        fprintf(stderr, "error: there is no subcommand %s (see tailfin --help)\n", argv[1]);
+        return 2;
+    }
+    return run(command, argc - 2, argv + 2);
+}

@@ -1,0 +1,62 @@
+/*
+ * The table of options, and the order in which their sources are read.
+ */
+#include "app/options.h"
+
+#include <string.h>
+
+#define OPTION(id, name, type, fallback, min, max, choices, unit, secret, help)                    \
+    [OPT_##id] = {name, CONF_##type, fallback, min, max, choices, unit, secret, help},
+static const struct conf_row ROWS[APP_OPTION_N] = {
+#include "app/options.def"
+};
+#undef OPTION
+
+struct conf *
+app_options_empty(void)
+{
+    return conf_new(ROWS, APP_OPTION_N);
+}
+
+/* Flags may stand between words: `tailfin search emotes kappa --per-page 3`. */
+static enum rc
+read_flags(struct conf *conf, int argc, char *const *argv, const char **words, int *n_words,
+           struct err *err)
+{
+    *n_words = 0;
+    for (int at = 0; at < argc;) {
+        int n_read = 0;
+        enum rc rc = conf_read_args(conf, argc - at, argv + at, &n_read, err);
+        if (rc != RC_OK)
+            return rc;
+        at += n_read;
+        if (at < argc)
+            words[(*n_words)++] = argv[at++];
+    }
+    return RC_OK;
+}
+
+enum rc
+app_options_read(int argc, char *const *argv, char *const *environ_list, struct conf **out,
+                 const char **words, int *n_words, struct err *err)
+{
+    /* The file's name comes from the stronger sources, so these are read twice. */
+    struct conf *probe = app_options_empty();
+    struct conf *conf = app_options_empty();
+    enum rc rc = conf_read_env(probe, "TAILFIN", environ_list, err);
+    if (rc == RC_OK)
+        rc = read_flags(probe, argc, argv, words, n_words, err);
+    if (rc == RC_OK && conf_str(probe, OPT_CONFIG))
+        rc = conf_read_file(conf, conf_str(probe, OPT_CONFIG), err);
+    if (rc == RC_OK)
+        rc = conf_read_env(conf, "TAILFIN", environ_list, err);
+    if (rc == RC_OK)
+        rc = read_flags(conf, argc, argv, words, n_words, err);
+    conf_free(probe);
+    if (rc != RC_OK) {
+        conf_free(conf);
+        return rc;
+    }
+    *out = conf;
+    return RC_OK;
+}
