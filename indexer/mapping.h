@@ -29,6 +29,19 @@ const char *ing_mapping_source(const struct ing_mapping *m);
 const bson_t *ing_mapping_projection(const struct ing_mapping *m);
 /* Whether its documents are derived from others (users): their relations must be visible first. */
 bool ing_mapping_is_derived(const struct ing_mapping *m);
+/*
+ * Whether ing_mapping_run reads the edges: derived collections, and those that
+ * list what a node grants (products, roles, ...). The snapshot that relations
+ * is bound to must show every edge of the batch; edges that come later touch
+ * the document again.
+ */
+bool ing_mapping_has_relations(const struct ing_mapping *m);
+/*
+ * Changes whenever the same documents would be mapped to others: the schema,
+ * the "from" entries and the rules of this room. Keep it beside an index and
+ * rebuild when it differs (sch_fingerprint knows nothing of the mapping).
+ */
+uint64_t ing_mapping_fingerprint(const struct ing_mapping *m);
 
 /*
  * The search id of a BSON _id: ULID text for UUIDs, "a:b" for composites, the
