@@ -5,6 +5,7 @@
 #ifndef TAILFIN_QUERY_FILTER_H
 #define TAILFIN_QUERY_FILTER_H
 
+#include "query/filter_cache.h"
 #include "query/request.h"
 
 /*
@@ -17,11 +18,23 @@ MUST_USE enum rc qry_filter_parse(const struct idx_collection *c,
                                   unsigned ops_max, struct arena *arena,
                                   const struct qry_filter **out, struct err *err);
 
+/* Both must hold; either may be NULL (then the other). Shares their parts. */
+const struct qry_filter *qry_filter_and(const struct qry_filter *a, const struct qry_filter *b,
+                                        struct arena *arena);
+
 /*
  * Sets in words exactly the live documents of the view that match. words has
- * room for n_docs bits. Scratch comes from the arena.
+ * room for n_docs bits. The view is one of the collection the filter was
+ * parsed for. Scratch comes from the arena. cache may be NULL; it was told of
+ * the snapshot (qry_filter_cache_begin).
  */
-void qry_filter_eval(const struct qry_filter *f, const struct idx_view *view, struct arena *arena,
-                     uint64_t *words);
+void qry_filter_eval(const struct qry_filter *f, const struct idx_view *view,
+                     struct qry_filter_cache *cache, struct arena *arena, uint64_t *words);
+
+static inline size_t
+qry_words_n(uint32_t n_docs)
+{
+    return ((size_t)n_docs + 63) / 64;
+}
 
 #endif
