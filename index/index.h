@@ -93,6 +93,12 @@ bool idx_tie_before(const struct idx_segment *a, uint32_t a_doc, const struct id
 uint32_t idx_segment_n_docs(const struct idx_segment *s);
 bool idx_segment_is_mapped(const struct idx_segment *s); /* in a file, not in RAM */
 uint64_t idx_segment_n_bytes(const struct idx_segment *s);
+/*
+ * True once a read met stored bytes that fail their checksum. Reads that
+ * cannot return an error answered as if the section were empty; whoever must
+ * not give a wrong answer asks this behind its reads. O(1).
+ */
+bool idx_segment_is_corrupt(const struct idx_segment *s);
 
 /* Finds the live document with that id: view number and ordinal. Cost: O(views). */
 bool idx_collection_find(const struct idx_collection *c, struct span id, uint32_t *view,
@@ -183,7 +189,8 @@ struct idx_cursor {
     uint32_t ord;    /* of the current term */
     uint32_t n;      /* its length */
     uint32_t shared; /* leading bytes shared with the term stood on before (0 for the first) */
-    char term[IDX_TERM_MAX + 4];
+    uint32_t at;     /* inside: where the next term's bytes are */
+    char term[IDX_TERM_MAX + 16];
 };
 void idx_cursor_init(struct idx_cursor *c, const struct idx_terms *t);
 bool idx_cursor_next(struct idx_cursor *c);

@@ -5,6 +5,8 @@
 #ifndef TAILFIN_INDEX_SEGMENT_H
 #define TAILFIN_INDEX_SEGMENT_H
 
+#include <stdatomic.h>
+
 #include "base/fs.h"
 #include "index/index.h"
 #include "index/writer.h"
@@ -69,7 +71,7 @@ struct idx_merge_input {
  */
 MUST_USE enum rc idx_segment_merge(const struct idx_merge_input *inputs, size_t n,
                                    const struct sch_collection *schema,
-                                   const volatile bool *is_cancelled, struct buf *out,
+                                   const atomic_bool *is_cancelled, struct buf *out,
                                    struct err *err);
 
 #endif
