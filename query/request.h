@@ -32,6 +32,7 @@ enum qry_sort_kind {
     QRY_SORT_TEXT_MATCH,
     QRY_SORT_EVAL,
     QRY_SORT_SEQ,
+    QRY_SORT_GROUP, /* number of hits of the group */
 };
 
 struct qry_filter; /* filter.h */
