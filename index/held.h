@@ -66,6 +66,7 @@ struct idx_part { /* a segment in a generation; two references. Writer thread */
     struct idx_live *live;
     uint32_t n_docs, n_live;
     bool is_busy; /* input of a running commit or merge: stays where it is until that ends */
+    bool is_told; /* that its bytes are corrupt */
 };
 
 /* The caller's references move into the part. live NULL: all are alive. */

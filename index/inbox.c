@@ -152,14 +152,16 @@ idx_inbox_post(struct idx_inbox *in, struct idx_job *job)
 }
 
 enum rc
-idx_inbox_merge_all(struct idx_inbox *in)
+idx_inbox_merge_all(struct idx_inbox *in, struct err *err)
 {
     lock(in);
     in->wants_one_segment = true;
     pthread_cond_signal(&in->work);
     while (in->wants_one_segment && !in->is_stopped)
         pthread_cond_wait(&in->progress, &in->lock);
-    enum rc rc = in->wants_one_segment ? RC_STOPPED : RC_OK;
+    enum rc rc = in->wants_one_segment ? RC_STOPPED : in->one_segment_rc;
+    if (rc != RC_OK && err)
+        *err = in->one_segment_err;
     unlock(in);
     return rc;
 }
@@ -211,21 +213,27 @@ idx_inbox_applied(struct idx_inbox *in, size_t n_bytes)
 }
 
 void
-idx_inbox_report(struct idx_inbox *in, struct idx_tickets tickets, bool is_full,
-                 bool is_one_segment)
+idx_inbox_report(struct idx_inbox *in, struct idx_tickets tickets, bool is_full)
 {
     lock(in);
     bool is_moved = memcmp(&in->tickets, &tickets, sizeof tickets) != 0;
-    if (is_one_segment && in->wants_one_segment) {
-        in->wants_one_segment = false;
-        is_moved = true;
-    }
     in->tickets = tickets;
     if (in->is_full && !is_full)
         pthread_cond_broadcast(&in->room);
     in->is_full = is_full;
     if (is_moved)
         pthread_cond_broadcast(&in->progress);
+    unlock(in);
+}
+
+void
+idx_inbox_grant(struct idx_inbox *in, enum rc rc, const struct err *err)
+{
+    lock(in);
+    in->one_segment_rc = rc;
+    in->one_segment_err = err ? *err : (struct err){.rc = rc};
+    in->wants_one_segment = false;
+    pthread_cond_broadcast(&in->progress);
     unlock(in);
 }
 

@@ -36,7 +36,9 @@ struct idx_inbox {
     uint64_t submitted;
     struct idx_tickets tickets;
     uint64_t want_visible, want_durable; /* highest that someone waits for */
-    bool wants_one_segment;              /* idx_merge_all: cleared by the writer when done */
+    bool wants_one_segment; /* idx_merge_all: cleared by the writer when done... */
+    enum rc one_segment_rc; /* ...with this result */
+    struct err one_segment_err;
     bool is_full;                        /* too much in RAM: submitting waits */
     bool is_closing, is_stopped;
 };
@@ -56,8 +58,8 @@ uint64_t idx_inbox_submit(struct idx_inbox *in, struct idx_batch **take);
 enum rc idx_inbox_wait(struct idx_inbox *in, uint64_t ticket, enum idx_stage stage,
                        uint64_t timeout_us);
 void idx_inbox_post(struct idx_inbox *in, struct idx_job *job);
-/* Asks for one segment per collection and waits until that is so, or RC_STOPPED. */
-enum rc idx_inbox_merge_all(struct idx_inbox *in);
+/* Asks for one segment per collection and waits until that is so, failed, or RC_STOPPED. */
+enum rc idx_inbox_merge_all(struct idx_inbox *in, struct err *err);
 /* No more submits from now on; the writer finishes and stops. */
 void idx_inbox_close(struct idx_inbox *in);
 
@@ -67,8 +69,9 @@ struct idx_news idx_inbox_look(struct idx_inbox *in, uint64_t deadline_us,
 /* Writer thread: a batch of so many bytes has been applied. */
 void idx_inbox_applied(struct idx_inbox *in, size_t n_bytes);
 /* Writer thread: tells how far things are. */
-void idx_inbox_report(struct idx_inbox *in, struct idx_tickets tickets, bool is_full,
-                      bool is_one_segment);
+void idx_inbox_report(struct idx_inbox *in, struct idx_tickets tickets, bool is_full);
+/* Writer thread: answers the wish for one segment, if there is one. err may be NULL. */
+void idx_inbox_grant(struct idx_inbox *in, enum rc rc, const struct err *err);
 /* Writer thread, at its end. */
 void idx_inbox_stop(struct idx_inbox *in);
 

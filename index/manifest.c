@@ -15,6 +15,15 @@ idx_file_name(uint64_t file, char name[IDX_FILE_NAME_MAX])
     snprintf(name, IDX_FILE_NAME_MAX, "%016" PRIx64 ".seg", file);
 }
 
+void
+idx_file_remove(struct fs *fs, uint64_t file)
+{
+    char name[IDX_FILE_NAME_MAX];
+    idx_file_name(file, name);
+    enum rc rc = fs_unlink(fs, name, NULL);
+    (void)rc;
+}
+
 bool
 idx_file_number(const char *name, uint64_t *file)
 {

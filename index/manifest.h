@@ -76,6 +76,8 @@ MUST_USE enum rc idx_manifest_read(struct fs *fs, struct arena *arena, struct id
 
 /* The name of a segment file. */
 void idx_file_name(uint64_t file, char name[IDX_FILE_NAME_MAX]);
+/* Deletes a segment file that no manifest names; one that cannot be deleted goes at the next open. */
+void idx_file_remove(struct fs *fs, uint64_t file);
 /* The number in such a name; false if it is none. */
 bool idx_file_number(const char *name, uint64_t *file);
 

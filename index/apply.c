@@ -1,0 +1,141 @@
+/*
+ * Applies a batch to the catalog, one operation after the other. Nothing of
+ * it is seen before publish.c and nothing is durable before commit.c.
+ *
+ * An id is alive in at most one place of a generation (I5): among the fresh
+ * documents or in one part. Putting it kills it there first.
+ */
+#include "index/engine.h"
+
+/* ---- documents ---- */
+
+/* Marks the live document of an id dead, wherever it is; *seq gets its sequence. */
+static bool
+kill_id(struct idx_generation *g, struct span id, uint64_t *seq)
+{
+    if (idx_fresh_kill(&g->fresh, id, seq))
+        return true;
+    for (size_t i = 0; i < g->n_parts; i++) {
+        uint32_t doc;
+        struct idx_part *part = &g->parts[i];
+        if (!idx_segment_find_id(part->seg->segment, id, &doc) || !idx_part_kill(part, doc))
+            continue;
+        *seq = idx_segment_seq(part->seg->segment, doc);
+        g->is_changed = true;
+        return true;
+    }
+    return false;
+}
+
+static void
+put(struct idx *idx, struct idx_generation *g, const struct idx_doc *doc)
+{
+    struct idx_catalog *c = &idx->writer.catalog;
+    struct idx_doc d = *doc;
+    uint64_t seq;
+    if (kill_id(g, doc->id, &seq) && g->schema->c.tie == SCH_TIE_SEQ)
+        d.seq = seq;
+    /* What nobody reads yet goes into a file before long: compressed at once. */
+    bool is_compressed = idx_generation_is_quiet(g);
+    if (g->fresh.n > 0 && g->fresh.is_compressed != is_compressed)
+        idx_generation_flush(c, g);
+    idx_fresh_add(&g->fresh, g->schema, is_compressed, &d);
+    if (g->fresh.n >= IDX_FRESH_DOCS_MAX || idx_fresh_n_bytes(&g->fresh) >= IDX_FRESH_BYTES_MAX)
+        idx_generation_flush(c, g);
+    metrics_add(idx->writer.metrics, M_INDEX_PUTS, 1);
+}
+
+static void
+delete(struct idx *idx, struct idx_generation *g, struct span id)
+{
+    uint64_t seq;
+    if (kill_id(g, id, &seq))
+        metrics_add(idx->writer.metrics, M_INDEX_DELETES, 1);
+}
+
+/* ---- generations ---- */
+
+static void
+create(struct idx *idx, const struct idx_op *op)
+{
+    struct idx_schema *schema = idx_schema_new(op->schema);
+    (void)idx_catalog_create(&idx->writer.catalog, op->uid, schema, op->analyzer);
+    idx_schema_release(schema);
+}
+
+static void
+alter(struct idx *idx, struct idx_generation *g, const struct sch_collection *schema)
+{
+    struct idx_catalog *c = &idx->writer.catalog;
+    idx_generation_flush(c, g);
+    idx_schema_release(g->schema);
+    g->schema = idx_schema_new(schema);
+    g->is_changed = true;
+    if (g->is_named) /* perhaps under another name */
+        idx_catalog_name(c, g);
+}
+
+static void
+apply_to_generation(struct idx *idx, struct idx_generation *g, const struct idx_op *op)
+{
+    struct idx_catalog *c = &idx->writer.catalog;
+    switch (op->kind) {
+    case IDX_OP_PUT:
+        put(idx, g, &op->doc);
+        break;
+    case IDX_OP_DELETE:
+        delete(idx, g, op->id);
+        break;
+    case IDX_OP_ALTER:
+        alter(idx, g, op->schema);
+        break;
+    case IDX_OP_NAME:
+        idx_catalog_name(c, g);
+        break;
+    case IDX_OP_COMPLETE:
+        g->is_complete = true;
+        g->is_changed = true;
+        break;
+    case IDX_OP_DROP:
+        idx_catalog_drop(c, g);
+        break;
+    case IDX_OP_CREATE:
+    case IDX_OP_ENTRY:
+    case IDX_OP_STATE:
+        must(!"an operation on a generation");
+    }
+}
+
+static void
+apply_op(struct idx *idx, const struct idx_op *op, uint64_t ticket)
+{
+    struct idx_writer *w = &idx->writer;
+    bool is_doc = op->kind == IDX_OP_PUT || op->kind == IDX_OP_DELETE;
+    if (!is_doc && op->kind != IDX_OP_STATE)
+        w->is_all_due = true; /* rare: what is quiet may change with it */
+    if (op->kind == IDX_OP_STATE) {
+        idx_catalog_state(&w->catalog, op->entry.key, op->entry.value);
+        return;
+    }
+    if (op->kind == IDX_OP_ENTRY) {
+        idx_catalog_entry(&w->catalog, op->entry.kind, op->entry.key, op->entry.value);
+        return;
+    }
+    if (op->kind == IDX_OP_CREATE) {
+        create(idx, op);
+        return;
+    }
+    struct idx_generation *g = idx_catalog_find(&w->catalog, op->uid);
+    if (!g)
+        return; /* dropped meanwhile */
+    if (is_doc && w->quiet_from == 0 && idx_generation_is_quiet(g))
+        w->quiet_from = ticket;
+    apply_to_generation(idx, g, op);
+}
+
+void
+idx_apply(struct idx *idx, const struct idx_batch *b)
+{
+    for (size_t i = 0; i < b->n; i++)
+        apply_op(idx, &b->ops[i], b->ticket);
+}

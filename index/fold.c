@@ -1,0 +1,165 @@
+/* Planning, running and installing a fold; fold.h. */
+#include "index/fold.h"
+
+#include "index/manifest.h"
+
+/*
+ * A file is written in pieces, each synced: a commit's small sync beside a
+ * big merge then waits for one piece and not for a gigabyte.
+ */
+enum { PIECE_N = 8 << 20 };
+
+/* ---- planning: the writer thread ---- */
+
+struct idx_fold *
+idx_fold_new(struct idx_generation *g, const size_t *picked, size_t n, uint64_t file)
+{
+    struct idx_fold *f = xcalloc(1, sizeof *f);
+    uint64_t n_live = 0;
+    f->uid = g->uid;
+    f->file = file;
+    f->schema = idx_schema_acquire(g->schema);
+    f->n = n;
+    f->from = xcalloc(n, sizeof f->from[0]);
+    f->inputs = xcalloc(n, sizeof f->inputs[0]);
+    for (size_t i = 0; i < n; i++) {
+        struct idx_part *part = &g->parts[picked[i]];
+        must(!part->is_busy);
+        part->is_busy = true;
+        n_live += part->n_live;
+        f->from[i] = *part;
+        idx_seg_acquire(part->seg);
+        idx_live_acquire(part->live);
+        f->inputs[i] = (struct idx_merge_input){
+            .segment = part->seg->segment, .live = part->live->words, .n_live = part->n_live};
+    }
+    must(n_live > 0);
+    return f;
+}
+
+/* ---- running: any thread ---- */
+
+static enum rc
+write_file(struct fs *fs, const char *name, struct span bytes, struct err *err)
+{
+    struct fs_file *file;
+    enum rc rc = fs_create(fs, name, &file, err);
+    if (rc != RC_OK)
+        return rc;
+    for (size_t at = 0; at < bytes.n && rc == RC_OK; at += PIECE_N) {
+        size_t n = bytes.n - at < PIECE_N ? bytes.n - at : PIECE_N;
+        rc = fs_append(file, span_of(bytes.p + at, n), err);
+        if (rc == RC_OK)
+            rc = fs_sync(file, err);
+    }
+    fs_file_close(file);
+    return rc;
+}
+
+static enum rc
+write_and_map(struct idx_fold *f, struct fs *fs, struct span bytes, struct err *err)
+{
+    char name[IDX_FILE_NAME_MAX];
+    idx_file_name(f->file, name);
+    struct fs_map map;
+    enum rc rc = write_file(fs, name, bytes, err);
+    if (rc == RC_OK)
+        rc = fs_map(fs, name, &map, err);
+    if (rc == RC_OK)
+        rc = idx_segment_open_map(fs, &map, &f->schema->c, &f->result, err);
+    if (rc != RC_OK)
+        idx_file_remove(fs, f->file);
+    return rc;
+}
+
+static enum rc
+merge(struct idx_fold *f, const atomic_bool *is_cancelled, struct buf *out, struct err *err)
+{
+    for (size_t i = 0; i < f->n; i++)
+        if (!f->inputs[i].new_doc)
+            f->inputs[i].new_doc = xcalloc(f->from[i].n_docs, sizeof(uint32_t));
+    return idx_segment_merge(f->inputs, f->n, &f->schema->c, is_cancelled, out, err);
+}
+
+enum rc
+idx_fold_run(struct idx_fold *f, struct fs *fs, const atomic_bool *is_cancelled, struct err *err)
+{
+    if (f->is_straight)
+        return write_and_map(f, fs, idx_segment_bytes(f->from[0].seg->segment), err);
+    struct buf bytes = {0};
+    enum rc rc = merge(f, is_cancelled, &bytes, err);
+    if (rc == RC_OK && f->file)
+        rc = write_and_map(f, fs, buf_span(&bytes), err);
+    else if (rc == RC_OK)
+        rc = idx_segment_open_ram(&bytes, &f->schema->c, &f->result, err);
+    buf_fini(&bytes);
+    return rc;
+}
+
+/* ---- installing: the writer thread ---- */
+
+static size_t
+find_part(const struct idx_generation *g, const struct idx_seg *seg)
+{
+    size_t i = 0;
+    while (i < g->n_parts && g->parts[i].seg != seg)
+        i++;
+    must(i < g->n_parts); /* busy parts stay */
+    return i;
+}
+
+/* Marks dead in the result what was alive when the fold was planned and is not any more. */
+static void
+carry_deaths(const struct idx_merge_input *input, const struct idx_part *now, uint64_t *words)
+{
+    for (uint32_t i = 0; i < now->live->n_words; i++) {
+        uint64_t died = input->live[i] & ~now->live->words[i];
+        for (; died; died &= died - 1) {
+            uint32_t to = input->new_doc[i * 64 + (uint32_t)__builtin_ctzll(died)];
+            words[to / 64] &= ~((uint64_t)1 << (to % 64));
+        }
+    }
+}
+
+void
+idx_fold_install(struct idx_fold *f, struct idx_catalog *c)
+{
+    f->is_installed = true;
+    struct idx_generation *g = idx_catalog_find(c, f->uid);
+    if (!g) {
+        idx_catalog_garbage(c, f->file);
+        return;
+    }
+    struct idx_live *live = NULL;
+    if (!f->is_straight)
+        live = idx_live_new(idx_segment_n_docs(f->result), true);
+    for (size_t i = 0; i < f->n; i++) {
+        size_t at = find_part(g, f->from[i].seg);
+        if (f->is_straight)
+            live = idx_live_acquire(g->parts[at].live);
+        else
+            carry_deaths(&f->inputs[i], &g->parts[at], live->words);
+        idx_generation_remove(c, g, at);
+    }
+    struct idx_seg *seg = idx_seg_new(&f->result, f->schema, f->file);
+    idx_generation_add(c, g, idx_part_of(seg, live));
+}
+
+void
+idx_fold_free(struct idx_fold *f, struct idx_catalog *c)
+{
+    if (!f)
+        return;
+    struct idx_generation *g = f->is_installed ? NULL : idx_catalog_find(c, f->uid);
+    for (size_t i = 0; i < f->n; i++) {
+        if (g)
+            g->parts[find_part(g, f->from[i].seg)].is_busy = false;
+        idx_part_fini(&f->from[i]);
+        free(f->inputs[i].new_doc);
+    }
+    idx_segment_free(f->result);
+    idx_schema_release(f->schema);
+    free(f->from);
+    free(f->inputs);
+    free(f);
+}

@@ -1,0 +1,175 @@
+/*
+ * Makes what was applied visible: fresh documents become segments, small
+ * segments in RAM are folded so that a query meets few, and a new snapshot
+ * takes the place of the old one.
+ */
+#include "index/engine.h"
+
+#include "index/fold.h"
+#include "index/policy.h"
+
+/*
+ * Folding here holds up the next publication: segments with more documents
+ * wait for the commit, which folds them on its own thread, and one fold takes
+ * at most so many in all.
+ */
+enum { FOLD_PART_DOCS_MAX = 8192, FOLD_DOCS_MAX = 24576 };
+
+/* ---- one generation ---- */
+
+static bool
+is_touched(const struct idx_generation *g)
+{
+    return g->is_changed || g->fresh.n > 0;
+}
+
+/* Chooses RAM parts to fold; picked has room for all parts. */
+static size_t
+pick_ram(const struct idx_generation *g, size_t *picked)
+{
+    struct idx_policy_item *items = xcalloc(g->n_parts, sizeof *items);
+    size_t *numbers = xcalloc(g->n_parts, sizeof *numbers);
+    size_t n = 0;
+    for (size_t i = 0; i < g->n_parts; i++) {
+        const struct idx_part *p = &g->parts[i];
+        if (p->seg->file || p->is_busy || p->n_docs > FOLD_PART_DOCS_MAX)
+            continue;
+        items[n] = (struct idx_policy_item){p->n_live, p->n_docs, p->n_docs};
+        numbers[n++] = i;
+    }
+    size_t n_picked = idx_policy_pick(items, n, IDX_POLICY_RAM, UINT32_MAX, picked);
+    uint64_t n_docs = 0;
+    for (size_t i = 0; i < n_picked; i++) { /* lightest first */
+        n_docs += items[picked[i]].n_docs;
+        if (n_docs > FOLD_DOCS_MAX)
+            n_picked = i;
+        else
+            picked[i] = numbers[picked[i]];
+    }
+    free(items);
+    free(numbers);
+    return n_picked;
+}
+
+static void
+fold_ram(struct idx *idx, struct idx_generation *g)
+{
+    struct idx_catalog *c = &idx->writer.catalog;
+    struct err err = {0};
+    size_t *picked = xcalloc(g->n_parts, sizeof *picked);
+    size_t n = pick_ram(g, picked);
+    if (n >= 2) {
+        struct idx_fold *f = idx_fold_new(g, picked, n, 0);
+        if (idx_fold_run(f, idx->fs, NULL, &err) == RC_OK)
+            idx_fold_install(f, c);
+        else /* it stays as it is: more segments, the same answers */
+            idx_trouble(idx, &err);
+        idx_fold_free(f, c);
+    }
+    free(picked);
+}
+
+/* A lookup of an id may have met bytes that fail their checksum: an older version may show up again. */
+static void
+tell_corrupt(struct idx *idx, struct idx_generation *g)
+{
+    for (size_t i = 0; i < g->n_parts; i++) {
+        struct idx_part *p = &g->parts[i];
+        if (p->is_told || !idx_segment_is_corrupt(p->seg->segment))
+            continue;
+        struct err err;
+        char name[IDX_FILE_NAME_MAX];
+        idx_file_name(p->seg->file, name);
+        (void)err_set(&err, RC_CORRUPT, "%s fails its checksum", name);
+        idx_trouble(idx, &err);
+        p->is_told = true;
+    }
+}
+
+static void
+publish_generation(struct idx *idx, struct idx_generation *g)
+{
+    struct idx_catalog *c = &idx->writer.catalog;
+    tell_corrupt(idx, g);
+    idx_generation_flush(c, g);
+    idx_generation_sweep(c, g);
+    fold_ram(idx, g);
+    if (!g->is_changed)
+        return;
+    idx_generation_publish(g);
+    c->is_changed = true;
+    idx->writer.is_merge_due = true;
+}
+
+/* ---- the snapshot ---- */
+
+static void
+swap(struct idx *idx)
+{
+    struct idx_writer *w = &idx->writer;
+    struct idx_catalog *c = &w->catalog;
+    struct idx_published **all = xcalloc(c->n, sizeof(struct idx_published *));
+    size_t n = 0, n_segments = 0;
+    uint64_t n_docs = 0;
+    for (size_t i = 0; i < c->n; i++) {
+        struct idx_published *p = c->generations[i]->published;
+        if (!p)
+            continue;
+        all[n++] = p;
+        n_docs += p->c.n_docs;
+        n_segments += p->c.n_views;
+    }
+    struct idx_snapshot *old = w->newest;
+    w->newest = idx_snapshot_new(++w->version, all, n, idx_catalog_table(c));
+    free(all);
+    old->retired_at = idx_epochs_swap(&idx->epochs, w->newest);
+    *w->last_retired = old;
+    w->last_retired = &old->next_retired;
+    c->is_changed = false;
+
+    metrics_add(w->metrics, M_INDEX_PUBLISHES, 1);
+    metrics_set(w->metrics, M_INDEX_DOCS, n_docs);
+    metrics_set(w->metrics, M_INDEX_SEGMENTS, n_segments);
+    metrics_set(w->metrics, M_INDEX_RAM_BYTES, c->ram_bytes);
+    metrics_set(w->metrics, M_INDEX_FILE_BYTES, c->file_bytes);
+}
+
+void
+idx_publish(struct idx *idx, enum idx_scope scope)
+{
+    struct idx_writer *w = &idx->writer;
+    struct idx_catalog *c = &w->catalog;
+    if (w->is_all_due)
+        scope = IDX_ALL;
+    for (size_t i = 0; i < c->n; i++) {
+        struct idx_generation *g = c->generations[i];
+        if (!is_touched(g) || (scope == IDX_NAMED && idx_generation_is_quiet(g)))
+            continue;
+        publish_generation(idx, g);
+    }
+    if (c->is_changed)
+        swap(idx);
+    idx_retire(idx);
+
+    if (scope == IDX_ALL)
+        w->quiet_from = 0;
+    w->tickets.visible = w->quiet_from ? w->quiet_from - 1 : w->tickets.applied;
+    w->publish_at_us = UINT64_MAX;
+    w->is_hurried = w->is_all_due = false;
+}
+
+void
+idx_retire(struct idx *idx)
+{
+    struct idx_writer *w = &idx->writer;
+    if (!w->retired)
+        return;
+    uint64_t oldest = idx_epochs_oldest(&idx->epochs);
+    while (w->retired && w->retired->retired_at <= oldest) {
+        struct idx_snapshot *s = w->retired;
+        w->retired = s->next_retired;
+        idx_snapshot_free(s);
+    }
+    if (!w->retired)
+        w->last_retired = &w->retired;
+}

@@ -1,0 +1,257 @@
+/*
+ * The writer thread: the spine of everything that changes the index. It alone
+ * touches the catalog. One turn:
+ *
+ *   look      wait for batches, finished jobs, wishes, or the next deadline
+ *   take      queue: submitters -> writer
+ *   apply     operations change the catalog                     apply.c
+ *   finish    results of commits and merges are put in place    commit.c, merger.c
+ *   publish   when due: readers see it                          publish.c
+ *   commit    when due: captured, written by the committer      commit.c
+ *   merge     when due: merge threads                           merger.c
+ *   report    tickets, callbacks, room for submitters
+ */
+#include "base/clock.h"
+
+#include "index/engine.h"
+
+static void look(struct idx *idx);
+static void take(struct idx_writer *w);
+static void apply(struct idx *idx);
+static void finish_jobs(struct idx_writer *w);
+static void publish(struct idx *idx);
+static void commit(struct idx *idx);
+static void report(struct idx *idx);
+static bool is_over(struct idx *idx);
+static void stop(struct idx *idx);
+
+void *
+idx_writer_main(void *arg)
+{
+    struct idx *idx = arg;
+    struct idx_writer *w = &idx->writer;
+    do {
+        look(idx);
+        take(w);
+        apply(idx);
+        finish_jobs(w);
+        publish(idx);
+        commit(idx);
+        idx_merges_start(idx);
+        report(idx);
+    } while (!is_over(idx));
+    stop(idx);
+    return NULL;
+}
+
+/* ---- look, take ---- */
+
+/* While a reader holds an old snapshot, look again after so long; and at least so often for merges. */
+enum { RETIRE_US = 50000, MERGE_US = 1000000 };
+
+static uint64_t
+earlier(uint64_t a, uint64_t b)
+{
+    return a < b ? a : b;
+}
+
+static void
+look(struct idx *idx)
+{
+    struct idx_writer *w = &idx->writer;
+    uint64_t now = clock_us(), deadline = w->publish_at_us;
+    if (!w->commit && w->commit_at_us != UINT64_MAX) {
+        bool is_later = w->commit_at_us < w->commit_retry_us;
+        deadline = earlier(deadline, is_later ? w->commit_retry_us : w->commit_at_us);
+    }
+    if (w->retired)
+        deadline = earlier(deadline, now + RETIRE_US);
+    if (w->is_merge_due)
+        deadline = earlier(deadline, now + MERGE_US);
+    if (w->batches || w->is_hurried)
+        deadline = 0;
+    w->news = idx_inbox_look(&idx->inbox, deadline, &w->news);
+    w->is_merge_due |= w->news.wants_one_segment;
+    idx_retire(idx);
+}
+
+static void
+take(struct idx_writer *w)
+{
+    struct idx_batch **end = &w->batches;
+    while (*end)
+        end = &(*end)->next;
+    *end = w->news.batches;
+    w->news.batches = NULL;
+}
+
+/* ---- apply ---- */
+
+static void
+wait_for(struct idx_waitings *l, uint64_t ticket, struct idx_callback callback)
+{
+    if (!callback.done)
+        return;
+    if (l->first == l->n)
+        l->first = l->n = 0;
+    l->items = xgrow(l->items, &l->cap, l->n + 1, sizeof l->items[0]);
+    l->items[l->n++] = (struct idx_waiting){ticket, callback};
+}
+
+static void
+apply_one(struct idx *idx, struct idx_batch *b)
+{
+    struct idx_writer *w = &idx->writer;
+    uint64_t now = clock_us();
+    idx_apply(idx, b);
+    w->tickets.applied = b->ticket;
+    w->is_hurried |= b->is_hurried;
+    w->publish_at_us = earlier(w->publish_at_us, now + idx->options.refresh_us);
+    w->commit_at_us = earlier(w->commit_at_us, now + idx->options.commit_us);
+    wait_for(&w->visibles, b->ticket, b->on_visible);
+    wait_for(&w->durables, b->ticket, b->on_durable);
+    idx_inbox_applied(&idx->inbox, b->arena.total_bytes);
+    idx_batch_free(b);
+}
+
+/* Applies what is waiting, all of it if that is done before the next publication is due. */
+static void
+apply(struct idx *idx)
+{
+    struct idx_writer *w = &idx->writer;
+    while (w->batches) {
+        struct idx_batch *b = w->batches;
+        w->batches = b->next;
+        apply_one(idx, b);
+        if (clock_us() >= w->publish_at_us)
+            return;
+    }
+}
+
+static void
+finish_jobs(struct idx_writer *w)
+{
+    struct idx_job *job = w->news.jobs;
+    w->news.jobs = NULL;
+    while (job) {
+        struct idx_job *next = job->next;
+        job->finish(job);
+        job = next;
+    }
+}
+
+/* ---- publish ---- */
+
+static void
+publish(struct idx *idx)
+{
+    struct idx_writer *w = &idx->writer;
+    const struct idx_tickets *t = &w->tickets;
+    /* A wish or a hurried batch: everything that waits goes with it, if it is applied by now. */
+    bool is_wanted = w->news.want_visible > t->visible && w->news.want_visible <= t->applied;
+    if (is_wanted || (w->is_hurried && !w->batches))
+        idx_publish(idx, IDX_ALL);
+    else if (clock_us() >= w->publish_at_us)
+        idx_publish(idx, w->is_hurried ? IDX_ALL : IDX_NAMED);
+}
+
+/* ---- commit ---- */
+
+static uint64_t
+ram_bytes(const struct idx_catalog *c)
+{
+    uint64_t n = c->ram_bytes;
+    for (size_t i = 0; i < c->n; i++)
+        n += idx_fresh_n_bytes(&c->generations[i]->fresh);
+    return n;
+}
+
+static bool
+is_commit_due(struct idx *idx)
+{
+    struct idx_writer *w = &idx->writer;
+    const struct idx_tickets *t = &w->tickets;
+    bool is_dirty = w->commit_at_us != UINT64_MAX;
+    if (w->news.is_closing && !w->batches)
+        return is_dirty && !w->is_last_commit;
+    uint64_t now = clock_us();
+    if (!is_dirty || now < w->commit_retry_us)
+        return false;
+    if (now >= w->commit_at_us || w->news.wants_one_segment)
+        return true;
+    if (w->news.want_durable > t->durable && w->news.want_durable <= t->applied)
+        return true;
+    return ram_bytes(&w->catalog) >= idx->options.ram_bytes_max;
+}
+
+static void
+commit(struct idx *idx)
+{
+    struct idx_writer *w = &idx->writer;
+    if (w->commit || !is_commit_due(idx))
+        return;
+    w->is_last_commit = w->news.is_closing && !w->batches;
+    idx_commit_start(idx);
+}
+
+/* ---- report ---- */
+
+static void
+call_back(struct idx_waitings *l, uint64_t reached, enum rc rc)
+{
+    while (l->first < l->n && l->items[l->first].ticket <= reached)
+        idx_callback_call(&l->items[l->first++].callback, rc);
+}
+
+static void
+report(struct idx *idx)
+{
+    struct idx_writer *w = &idx->writer;
+    bool is_full = ram_bytes(&w->catalog) >= 4 * idx->options.ram_bytes_max;
+    bool is_at_rest =
+        !w->commit && w->commit_at_us == UINT64_MAX && w->publish_at_us == UINT64_MAX;
+    if (w->news.wants_one_segment && is_at_rest && idx_is_one_segment(idx))
+        idx_grant(idx, RC_OK, NULL);
+    idx_inbox_report(&idx->inbox, w->tickets, is_full);
+    call_back(&w->visibles, w->tickets.visible, RC_OK);
+    call_back(&w->durables, w->tickets.durable, RC_OK);
+}
+
+void
+idx_grant(struct idx *idx, enum rc rc, const struct err *err)
+{
+    if (!idx->writer.news.wants_one_segment)
+        return;
+    idx->writer.news.wants_one_segment = false; /* so that the next wish is news */
+    idx_inbox_grant(&idx->inbox, rc, err);
+}
+
+void
+idx_trouble(const struct idx *idx, const struct err *err)
+{
+    if (idx->options.on_trouble)
+        idx->options.on_trouble(idx->options.trouble_arg, err);
+}
+
+/* ---- the end ---- */
+
+/* After the last commit, whether it worked or not. */
+static bool
+is_over(struct idx *idx)
+{
+    const struct idx_writer *w = &idx->writer;
+    if (!w->news.is_closing || w->batches || w->commit || w->n_merging > 0)
+        return false;
+    return w->is_last_commit || w->commit_at_us == UINT64_MAX;
+}
+
+static void
+stop(struct idx *idx)
+{
+    struct idx_writer *w = &idx->writer;
+    call_back(&w->visibles, UINT64_MAX, RC_STOPPED);
+    call_back(&w->durables, UINT64_MAX, RC_STOPPED);
+    free(w->visibles.items);
+    free(w->durables.items);
+    idx_inbox_stop(&idx->inbox);
+}
