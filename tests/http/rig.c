@@ -68,6 +68,19 @@ on_header(struct rig *rig, struct http_exchange *x)
 }
 
 static void
+on_method(struct rig *rig, struct http_exchange *x)
+{
+    static const char *const names[HTTP_METHOD_N] = {
+        [HTTP_GET] = "GET", [HTTP_POST] = "POST",     [HTTP_PUT] = "PUT",
+        [HTTP_PATCH] = "PATCH", [HTTP_DELETE] = "DELETE",
+    };
+    (void)rig;
+    const char *name = names[http_exchange_request(x)->method];
+    assert_non_null(name);
+    reply_text(x, name);
+}
+
+static void
 on_parts(struct rig *rig, struct http_exchange *x)
 {
     (void)rig;
@@ -212,6 +225,7 @@ static const struct route routes[] = {
     {"/noop", on_noop, NULL, false},
     {"/echo", on_echo, NULL, false},
     {"/big", on_big, NULL, false},
+    {"/method", on_method, NULL, false},
     {"/header", on_header, NULL, false},
     {"/params", on_params, NULL, false},
     {"/held", on_held, NULL, false},

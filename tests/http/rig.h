@@ -1,8 +1,8 @@
 /*
  * A server with a handler made for tests, and raw sockets to talk to it.
  *
- * Routes: /noop (200 "ok"), /echo (the body), /big?n= (n bytes), /header?name=
- * (the request header), /parts, /params (what was parsed), /late?us= (answered
+ * Routes: /noop (200 "ok"), /echo (the body), /big?n= (n bytes), /method (its
+ * name), /header?name= (the request header), /parts, /params (what was parsed), /late?us= (answered
  * by a worker), /held (kept until rig_release), /error (400 with quotes),
  * /twice (two extra headers), /import (streamed body, read by a worker: its
  * length and hash), /import-refused (answered without reading), /import-held
