@@ -231,7 +231,7 @@ write_terms(struct idx_builder *b, struct idx_layout *layout, uint32_t field,
             enum idx_terms_kind kind, struct err *err)
 {
     struct lists *l = &b->fields[field].lists[kind];
-    if (!l->is_used || l->vocab.n == 0)
+    if (!l->is_used || l->ords.n == 0)
         return RC_OK;
     idx_terms_out_clear(&b->out);
     b->out.lists.mode = idx_forward_mode(kind, b->schema->fields[field].flags & SCH_ARRAY);

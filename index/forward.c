@@ -101,6 +101,7 @@ void
 idx_forward_put(struct idx_forward_out *o, const uint32_t *list, size_t n)
 {
     o->n_docs++;
+    o->n_present += n > 0;
     if (o->mode != SEG_FIXED) {
         put_list(o, list, n);
         return;
@@ -148,7 +149,7 @@ idx_forward_write(const struct idx_forward_out *o, struct idx_layout *l, struct 
 void
 idx_forward_clear(struct idx_forward_out *o)
 {
-    o->n_docs = o->max = 0;
+    o->n_docs = o->n_present = o->max = 0;
     o->fixed.n = 0;
     idx_runs_clear(&o->lists);
     buf_clear(&o->scratch);

@@ -25,4 +25,8 @@ struct idx_segment {
     struct idx_health *health;
 };
 
+/* As idx_segment_terms, but also if there are only lists and no terms. */
+const struct idx_terms *idx_segment_slot(const struct idx_segment *s, uint32_t field,
+                                         enum idx_terms_kind kind);
+
 #endif

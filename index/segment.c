@@ -78,7 +78,7 @@ attach_terms(struct idx_segment *s, struct idx_section *section)
         *slot = xcalloc(1, sizeof **slot);
         (*slot)->n_docs = s->n_docs;
         (*slot)->dict_section = section;
-        return section->n > 0 && idx_dict_open(&(*slot)->dict, section);
+        return idx_dict_open(&(*slot)->dict, section);
     }
     /* The dictionary comes first: the builder writes them in this order. */
     if (!*slot)
@@ -340,10 +340,17 @@ idx_segment_order(const struct idx_segment *s, uint32_t field, uint32_t *n)
 }
 
 const struct idx_terms *
-idx_segment_terms(const struct idx_segment *s, uint32_t field, enum idx_terms_kind kind)
+idx_segment_slot(const struct idx_segment *s, uint32_t field, enum idx_terms_kind kind)
 {
     if (field >= s->n_fields)
         return NULL;
     struct idx_terms *t = s->terms[field * IDX_TERMS_KIND_N + kind];
     return t && idx_section_good(t->dict_section) ? t : NULL;
+}
+
+const struct idx_terms *
+idx_segment_terms(const struct idx_segment *s, uint32_t field, enum idx_terms_kind kind)
+{
+    const struct idx_terms *t = idx_segment_slot(s, field, kind);
+    return t && t->dict.n ? t : NULL;
 }

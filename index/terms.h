@@ -86,7 +86,7 @@ void idx_dict_fini(struct idx_dict_out *o);
 
 struct idx_forward_out { /* mode is set first; all else zero is empty */
     enum seg_mode mode;
-    uint32_t n_docs, max; /* max: the largest ordinal + 1 */
+    uint32_t n_docs, n_present, max; /* max: the largest ordinal + 1 */
     struct idx_u32s fixed;
     struct idx_runs_out lists;
     struct buf scratch;

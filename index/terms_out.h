@@ -27,13 +27,13 @@ idx_terms_out_fini(struct idx_terms_out *o)
     idx_forward_fini(&o->lists);
 }
 
-/* Writes them; nothing if there are no terms. Values that are all ULIDs are packed. RC_LIMIT. */
+/* Writes them; nothing if no document has the field. Values that are all ULIDs are packed. RC_LIMIT. */
 static inline enum rc
 idx_terms_out_write(const struct idx_terms_out *o, struct idx_layout *l, uint32_t field,
                     enum idx_terms_kind kind, struct err *err)
 {
     struct idx_row row = {.kind = SEG_DICT, .sub = (uint8_t)kind, .field = field};
-    if (o->dict.n == 0)
+    if (o->lists.n_present == 0)
         return RC_OK;
     enum rc rc = idx_dict_write(&o->dict, l, row, kind == IDX_VALUE, err);
     row.kind = SEG_POSTINGS;
