@@ -25,8 +25,11 @@ conf_write_range(const struct conf_row *row, struct buf *out)
         break;
     case CONF_ENUM: {
         struct span rest = span_str(row->choices);
-        for (bool is_first = true; rest.p; is_first = false)
-            buf_printf(out, "%s%.*s", is_first ? "" : " | ", SPAN_ARG(span_split(&rest, '|')));
+        for (bool is_first = true; rest.p; is_first = false) {
+            if (!is_first)
+                buf_puts(out, " | ");
+            buf_put_span(out, span_split(&rest, '|'));
+        }
         break;
     }
     }

@@ -61,11 +61,19 @@ bool json_number(const struct json *v, double *out);
 void json_put_str(struct buf *out, struct span utf8); /* with quotes; invalid bytes become U+FFFD; Unicode is not escaped */
 void json_put_i64(struct buf *out, int64_t v);
 void json_put_u64(struct buf *out, uint64_t v);
-/* The shortest text that reads back as v, with a ".0" for whole numbers below 1e16; null for NaN and infinity. */
+/*
+ * The shortest text that reads back as v: with a ".0" for whole numbers, with
+ * an exponent ("1e+15", "1e-05") from 1e15 on and below 1e-4; null for NaN and
+ * infinity.
+ */
 void json_put_double(struct buf *out, double v);
-/* The shortest text that reads back as the float. */
+/* The same with the shortest text that reads back as the float. */
 void json_put_float(struct buf *out, float v);
-/* v as text; object members in byte order of their names if is_sorted. */
+/*
+ * v as text; object members in byte order of their names if is_sorted. Numbers
+ * as the functions above write them; whole ones up to the largest uint64 keep
+ * their digits. v is nested at most JSON_DEPTH_MAX deep.
+ */
 void json_put(struct buf *out, const struct json *v, bool is_sorted);
 /* `"name":` with a comma before it unless the last byte is '{' or '['. */
 void json_put_name(struct buf *out, const char *name);

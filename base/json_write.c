@@ -1,6 +1,6 @@
 #include "base/json.h"
 
-#include <inttypes.h>
+#include <float.h>
 #include <math.h>
 
 #include "base/utf8.h"
@@ -28,6 +28,17 @@ put_escape(struct buf *out, unsigned char c)
     buf_putc(out, to[hit - from]);
 }
 
+/* Bytes of the code point that s begins with, which is not ASCII; 0 if it is not valid. */
+static size_t
+sequence_n(struct span s)
+{
+    unsigned char lead = (unsigned char)s.p[0];
+    size_t n = lead < 0xe0 ? 2 : lead < 0xf0 ? 3 : 4;
+    if (n > s.n || utf8_valid_n(span_of(s.p, n)) != n)
+        return 0;
+    return n;
+}
+
 void
 json_put_str(struct buf *out, struct span utf8)
 {
@@ -45,18 +56,12 @@ json_put_str(struct buf *out, struct span utf8)
             put_escape(out, (unsigned char)utf8.p[i++]);
             continue;
         }
-        /* One sequence at a time: the run goes on behind it. */
-        size_t n = utf8.n - i < 4 ? utf8.n - i : 4;
-        size_t sequence = 1;
-        while (sequence < n && ((unsigned char)utf8.p[i + sequence] & 0xc0) == 0x80)
-            sequence++;
-        if (utf8_valid_n(span_of(utf8.p + i, sequence)) == sequence) {
-            buf_put(out, utf8.p + i, sequence);
-            i += sequence;
-        } else {
+        size_t n = sequence_n(span_from(utf8, i));
+        if (n)
+            buf_put(out, utf8.p + i, n);
+        else
             buf_puts(out, "\xef\xbf\xbd");
-            i++;
-        }
+        i += n ? n : 1;
     }
     buf_putc(out, '"');
 }
@@ -82,13 +87,15 @@ json_put_i64(struct buf *out, int64_t v)
 }
 
 /*
- * The shortest digits, of least..most, that read back as v (as a float if
- * is_float): as printed by %e, "d.ddde[+-]dd".
+ * The shortest digits that read back as v (as a float if is_float), as printed
+ * by %e: "d.ddde[+-]dd". Any 15 digits survive in a double and 6 in a float,
+ * so that fewer need no try, but for subnormal numbers.
  */
 static void
 shortest(double v, bool is_float, char text[40])
 {
-    int least = is_float ? 6 : 15;
+    bool is_subnormal = v < (is_float ? (double)FLT_MIN : DBL_MIN);
+    int least = is_subnormal ? 1 : is_float ? 6 : 15;
     int most = is_float ? 9 : 17;
     for (int digits = least; digits <= most; digits++) {
         snprintf(text, 40, "%.*e", digits - 1, v);
