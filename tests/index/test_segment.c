@@ -1,0 +1,196 @@
+/* What goes into a builder comes out of the segment: every kind of field. */
+#include "index/segment.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+
+#include <cmocka.h>
+
+#include "base/fs.h"
+
+#include "tests/index/corpus.h"
+#include "tests/support/scratch.h"
+
+static void
+check_round_trip(struct rng *rng, uint32_t n, enum corpus_ids ids, enum sch_tie tie)
+{
+    struct corpus c;
+    corpus_init(&c, rng, n, ids, tie);
+    uint32_t *all = xmalloc((n + (size_t)1) * sizeof *all);
+    for (uint32_t i = 0; i < n; i++)
+        all[i] = i;
+    for (int is_compressed = 0; is_compressed < 2; is_compressed++) {
+        struct idx_segment *s = corpus_segment(&c, 0, n, is_compressed);
+        corpus_check(&c, s, all, n);
+        segment_check(s);
+        idx_segment_free(s);
+    }
+    free(all);
+    corpus_fini(&c);
+}
+
+static void
+test_round_trip(void **state)
+{
+    struct rng rng = rng_new();
+    (void)state;
+    static const uint32_t sizes[] = {0, 1, 2, 3, 31, 32, 33, 63, 64, 65, 300, 1500};
+    for (size_t i = 0; i < ARRAY_SIZE(sizes); i++) {
+        check_round_trip(&rng, sizes[i], CORPUS_ULIDS, i % 2 ? SCH_TIE_SEQ : SCH_TIE_ID);
+        check_round_trip(&rng, sizes[i], CORPUS_TEXT_IDS, i % 2 ? SCH_TIE_ID : SCH_TIE_SEQ);
+    }
+}
+
+/* The builder is used again after finish, and the second segment knows nothing of the first. */
+static void
+test_builder_again(void **state)
+{
+    struct rng rng = rng_new();
+    struct corpus c;
+    struct buf bytes[3] = {0};
+    (void)state;
+    corpus_init(&c, &rng, 200, CORPUS_TEXT_IDS, SCH_TIE_ID);
+    struct idx_builder *b = idx_builder_new(&c.schema, true);
+    for (int round = 0; round < 2; round++) {
+        for (uint32_t i = 0; i < 100; i++)
+            (void)idx_builder_add(b, &c.docs[(uint32_t)round * 100 + i]);
+        assert_true(idx_builder_n_bytes(b) > 1000);
+        assert_int_equal(idx_builder_finish(b, &bytes[round], NULL), RC_OK);
+        assert_int_equal(idx_builder_n_bytes(b), 0);
+    }
+    uint32_t which[100];
+    for (uint32_t i = 0; i < 100; i++)
+        which[i] = 100 + i;
+    bytes[2] = corpus_bytes(&c, which, 100, true);
+    assert_true(span_eq(buf_span(&bytes[1]), buf_span(&bytes[2])));
+    idx_builder_free(b);
+    for (int i = 0; i < 3; i++)
+        buf_fini(&bytes[i]);
+    corpus_fini(&c);
+}
+
+static void
+test_same_id_twice(void **state)
+{
+    struct rng rng = rng_new();
+    (void)state;
+    for (int ids = 0; ids < 2; ids++) {
+        struct corpus c;
+        uint32_t doc;
+        corpus_init(&c, &rng, 50, (enum corpus_ids)ids, SCH_TIE_ID);
+        c.docs[40].id = c.docs[7].id;
+        c.docs[49].id = c.docs[7].id;
+        struct idx_segment *s = corpus_segment(&c, 0, 50, false);
+        assert_true(idx_segment_find_id(s, c.docs[7].id, &doc));
+        assert_int_equal(doc, 49);
+        assert_false(idx_segment_find_id(s, SPAN_LIT("nobody"), &doc));
+        assert_false(idx_segment_find_id(s, SPAN_LIT("01GMFRJA800007JWKSWBEWV3C9"), &doc));
+        assert_false(idx_segment_find_id(s, (struct span){0}, &doc));
+        segment_check(s);
+        idx_segment_free(s);
+        corpus_fini(&c);
+    }
+}
+
+static void
+test_ties(void **state)
+{
+    struct rng rng = rng_new();
+    struct corpus c;
+    (void)state;
+    corpus_init(&c, &rng, 4, CORPUS_TEXT_IDS, SCH_TIE_ID);
+    c.docs[0].id = SPAN_LIT("a");
+    c.docs[1].id = SPAN_LIT("abcdefghijklmnopq-1"); /* alike in the first 16 bytes */
+    c.docs[2].id = SPAN_LIT("abcdefghijklmnopq-2");
+    c.docs[3].id = SPAN_LIT("b");
+    struct idx_segment *s = corpus_segment(&c, 0, 4, false);
+    for (uint32_t a = 0; a < 4; a++)
+        for (uint32_t b = 0; b < 4; b++)
+            assert_int_equal(idx_tie_before(s, a, s, b), a > b);
+    assert_true(idx_segment_tie(s, 0).hi == (uint64_t)'a' << 56);
+    idx_segment_free(s);
+
+    c.schema.tie = SCH_TIE_SEQ;
+    for (uint32_t i = 0; i < 4; i++)
+        c.docs[i].seq = 10 - i;
+    s = corpus_segment(&c, 0, 4, false);
+    assert_true(idx_tie_before(s, 0, s, 1));
+    assert_true(idx_segment_tie(s, 3).hi == 7 && idx_segment_tie(s, 3).lo == 0);
+    idx_segment_free(s);
+    corpus_fini(&c);
+}
+
+/* A schema that grew: old segments answer for the new fields as missing. */
+static void
+test_appended_field(void **state)
+{
+    struct rng rng = rng_new();
+    struct corpus c;
+    struct idx_column column;
+    uint32_t n;
+    (void)state;
+    corpus_init(&c, &rng, 20, CORPUS_ULIDS, SCH_TIE_ID);
+    c.schema.n_fields = CORPUS_AT;
+    struct buf bytes = {0}, copy = {0};
+    struct idx_segment *old = corpus_segment(&c, 0, 20, false);
+    buf_put_span(&bytes, idx_segment_bytes(old));
+    buf_put_span(&copy, idx_segment_bytes(old));
+    idx_segment_free(old);
+
+    c.schema.n_fields = CORPUS_FIELD_N;
+    struct idx_segment *s = segment_of(&bytes, &c.schema);
+    assert_false(idx_segment_column(s, CORPUS_AT, &column));
+    assert_null(idx_segment_terms(s, CORPUS_LONG, IDX_VALUE));
+    assert_null(idx_segment_order(s, CORPUS_AT, &n));
+    assert_true(idx_segment_column(s, CORPUS_SCORE, &column));
+    segment_check(s);
+    idx_segment_free(s);
+
+    /* A segment of more fields than the schema is refused. */
+    c.schema.n_fields = 2;
+    assert_int_equal(idx_segment_open_ram(&copy, &c.schema, &s, NULL), RC_CORRUPT);
+    assert_null(copy.p);
+    corpus_fini(&c);
+}
+
+static void
+test_mapped(void **state)
+{
+    struct rng rng = rng_new();
+    struct corpus c;
+    struct fs *fs;
+    struct fs_map map;
+    struct idx_segment *s;
+    char *dir = scratch_new();
+    (void)state;
+    uint32_t all[100];
+    for (uint32_t i = 0; i < 100; i++)
+        all[i] = i;
+    corpus_init(&c, &rng, 100, CORPUS_ULIDS, SCH_TIE_ID);
+    struct buf bytes = corpus_bytes(&c, all, 100, true);
+    assert_int_equal(fs_open_host(dir, &fs, NULL), RC_OK);
+    assert_int_equal(fs_write(fs, "a.seg", buf_span(&bytes), NULL), RC_OK);
+    assert_int_equal(fs_map(fs, "a.seg", &map, NULL), RC_OK);
+    assert_int_equal(idx_segment_open_map(fs, &map, &c.schema, &s, NULL), RC_OK);
+    assert_null(map.p);
+    assert_true(idx_segment_is_mapped(s));
+    assert_int_equal(idx_segment_n_bytes(s), bytes.n);
+    corpus_check(&c, s, all, 100);
+    segment_check(s);
+    idx_segment_free(s);
+    fs_close(fs);
+    buf_fini(&bytes);
+    corpus_fini(&c);
+    scratch_free(dir);
+}
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_round_trip),     cmocka_unit_test(test_builder_again),
+        cmocka_unit_test(test_same_id_twice),  cmocka_unit_test(test_ties),
+        cmocka_unit_test(test_appended_field), cmocka_unit_test(test_mapped),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
