@@ -347,6 +347,7 @@ turn(struct http_conn *c, struct span fresh)
     }
     set_deadline(c);
     watch(c);
+    http_loop_report(c->loop);
 }
 
 void

@@ -90,7 +90,7 @@ http_loop_date(struct http_loop *l)
 void
 http_loop_report(struct http_loop *l)
 {
-    if (l->is_reported || l->n_held > 0 || phase_of(l) == HTTP_PHASE_RUN)
+    if (!l->is_draining || l->is_reported || l->n_held > 0)
         return;
     for (struct http_conn *c = l->conns; c; c = c->next) {
         if (!c->is_lingering)
@@ -116,10 +116,12 @@ handle_exchange(struct http_loop *l, struct http_exchange *x)
         http_conn_signal(x->conn, x, signals);
         return;
     }
-    if (signals & HTTP_SIGNAL_FINAL)
-        http_exchange_recycle(x);
-    else
+    if (!(signals & HTTP_SIGNAL_FINAL)) {
         http_stream_cut(x->stream);
+        return;
+    }
+    http_exchange_recycle(x);
+    http_loop_report(l);
 }
 
 static void
