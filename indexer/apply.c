@@ -1,0 +1,378 @@
+/*
+ * One chunk of documents on its way from MongoDB into the index: fetched,
+ * mapped, compared with what the index holds, submitted. Found means upsert,
+ * absent means delete; a document that cannot be mapped is told and treated
+ * as absent.
+ */
+#include "indexer/pipeline.h"
+
+#include "base/clock.h"
+
+#include "indexer/fetch.h"
+
+struct target { /* a generation that takes the documents */
+    uint32_t uid;
+    bool is_aside;
+};
+
+struct chunk {
+    struct ing_mongo *m;
+    struct ing_feed *feed;
+    struct idx_batch *batch;
+    const struct idx_snapshot *snapshot;
+    struct target targets[2];
+    unsigned n_targets;
+    bool is_scan;
+    bool has_cascades;
+    struct map seen; /* search ids that were put */
+    struct buf last; /* {"_id": x} of the last document of a scan */
+    struct ing_writeback_list *writeback;
+    uint64_t now_ms;
+    size_t n_docs;
+};
+
+/* ---- relations ---- */
+
+uint32_t
+ing_feed_newest(const struct ing_feed *f)
+{
+    return f ? f->state->aside ? f->state->aside : f->state->live : 0;
+}
+
+void
+ing_relation_uids(const struct ing_mongo *m, bool is_aside, struct ing_relation_uids *out)
+{
+    const struct ing_feed *feeds[] = {m->edges, m->roles, m->sets, m->users};
+    uint32_t uids[ARRAY_SIZE(feeds)];
+    for (size_t i = 0; i < ARRAY_SIZE(feeds); i++)
+        uids[i] = is_aside ? ing_feed_newest(feeds[i]) : feeds[i] ? feeds[i]->state->live : 0;
+    *out = (struct ing_relation_uids){
+        .edges = uids[0], .roles = uids[1], .emote_sets = uids[2], .users = uids[3]};
+}
+
+static bool
+is_relation(const struct ing_feed *f)
+{
+    return f->kind == ING_FEED_EDGES || f->kind == ING_FEED_ROLES || f->kind == ING_FEED_SETS;
+}
+
+enum rc
+ing_await_relations(struct ing_mongo *m)
+{
+    while (m->relation_ticket > m->relation_seen) {
+        enum rc rc = idx_wait(m->options.idx, m->relation_ticket, IDX_VISIBLE, 200000);
+        if (rc == RC_OK)
+            m->relation_seen = m->relation_ticket;
+        else if (rc != RC_CUTOFF || ing_inbox_is_closed(&m->inbox))
+            return RC_STOPPED;
+    }
+    return RC_OK;
+}
+
+/* Whether the members of two stored documents differ that others depend on. */
+static bool
+members_differ(const struct ing_feed *f, struct span a_text, struct span b_text)
+{
+    static const char *const role_names[] = {"rank", "hoist", NULL};
+    static const char *const set_names[] = {"emotes", NULL};
+    static const char *const no_names[] = {NULL};
+    const char *const *names = f->kind == ING_FEED_ROLES  ? role_names
+                               : f->kind == ING_FEED_SETS ? set_names
+                                                          : no_names;
+    struct arena arena = {0};
+    struct json a, b;
+    bool is_different = *names && (json_parse(a_text, &arena, &a, NULL) ||
+                                   json_parse(b_text, &arena, &b, NULL));
+    struct buf texts[2] = {{0}, {0}};
+    for (; *names && !is_different; names++) {
+        static const struct json none = {.type = JSON_NULL};
+        const struct json *values[2] = {json_get(&a, *names), json_get(&b, *names)};
+        for (int i = 0; i < 2; i++) {
+            buf_clear(&texts[i]);
+            json_put(&texts[i], values[i] ? values[i] : &none, true);
+        }
+        is_different = !span_eq(buf_span(&texts[0]), buf_span(&texts[1]));
+    }
+    buf_fini(&texts[0]);
+    buf_fini(&texts[1]);
+    arena_fini(&arena);
+    return is_different;
+}
+
+/* json: of the new version; p NULL: there is none. */
+static bool
+is_changed(struct chunk *c, uint32_t uid, struct span id, struct span json)
+{
+    const struct idx_collection *held = idx_snapshot_find_uid(c->snapshot, uid);
+    uint32_t view, doc;
+    if (!held || !idx_collection_find(held, id, &view, &doc))
+        return json.p != NULL;
+    struct span held_json;
+    return !json.p ||
+           idx_doc_reader_get(c->m->doc_reader, held->views[view].segment, doc, &held_json, NULL) ||
+           members_differ(c->feed, held_json, json);
+}
+
+/*
+ * Records what must be derived anew because this document of a relation
+ * changed. Events and scans of the index itself decide, not the marks that
+ * MongoDB's documents carry.
+ */
+static void
+note_cascade(struct chunk *c, uint32_t uid, struct span id, struct span json)
+{
+    if (c->is_scan || !is_relation(c->feed) || !is_changed(c, uid, id, json))
+        return;
+    struct ing_resume *r = &c->m->resume;
+    c->has_cascades = true;
+    if (c->feed->kind == ING_FEED_EDGES) {
+        ing_resume_cascade(r, ING_CASCADE_EDGE, span_of(id.p, span_find(id, 0, '|')));
+    } else if (c->feed->kind == ING_FEED_SETS) {
+        ing_resume_cascade(r, ING_CASCADE_SET, id);
+    } else {
+        struct buf node = {0};
+        buf_puts(&node, "role:");
+        buf_put_span(&node, id);
+        ing_resume_cascade(r, ING_CASCADE_ROLE, buf_span(&node));
+        buf_fini(&node);
+    }
+}
+
+/* ---- documents ---- */
+
+static void
+tell_bad(struct chunk *c, struct span id, struct span reason, bool is_dropped)
+{
+    struct ing_mongo *m = c->m;
+    uint64_t now_us = clock_us();
+    char quoted_id[LOG_QUOTE_MAX], quoted[LOG_QUOTE_MAX];
+    metrics_add(m->apply_metrics, M_BAD_DOCS, 1);
+    pthread_mutex_lock(&m->lock);
+    m->status.n_bad++;
+    pthread_mutex_unlock(&m->lock);
+    if (c->feed->last_bad_us && now_us < c->feed->last_bad_us + 1000000)
+        return; /* counted; one line a second is enough */
+    c->feed->last_bad_us = now_us;
+    log_line(m->options.log, LOG_WARN, "indexer", "document", "collection=%s id=%s %s=%s",
+             c->feed->source, log_quote(id, quoted_id), is_dropped ? "left_out" : "indexed_without",
+             log_quote(reason, quoted));
+}
+
+static enum rc
+map_for(struct chunk *c, const struct target *target, const bson_t *doc, struct ing_mapped *mapped,
+        struct err *err)
+{
+    struct ing_relations *relations = NULL;
+    if (ing_mapping_has_relations(c->feed->mapping)) {
+        struct ing_relation_uids uids;
+        relations = c->m->relations[target->is_aside];
+        ing_relation_uids(c->m, target->is_aside, &uids);
+        ing_relations_bind(relations, c->snapshot, &uids);
+    }
+    return ing_mapping_run(c->feed->mapping, doc, relations, c->now_ms, idx_batch_arena(c->batch),
+                           mapped, err);
+}
+
+static struct span
+id_of(struct chunk *c, const bson_t *doc, struct span *text)
+{
+    bson_iter_t at;
+    struct err err = {0};
+    *text = (struct span){0};
+    if (!bson_iter_init_find(&at, doc, "_id"))
+        return SPAN_LIT("no _id");
+    if (ing_mapping_id(c->feed->mapping, &at, idx_batch_arena(c->batch), text, &err))
+        return arena_dup(idx_batch_arena(c->batch), span_str(err.text));
+    return (struct span){0};
+}
+
+static void
+take_doc(void *arg, const bson_t *doc)
+{
+    struct chunk *c = arg;
+    struct ing_mapped mapped = {0};
+    bool is_mapped = false;
+    c->n_docs++;
+    for (unsigned i = 0; i < c->n_targets; i++) {
+        struct err err = {0};
+        bool needs_mapping = i == 0 || ing_mapping_has_relations(c->feed->mapping);
+        if (needs_mapping && map_for(c, &c->targets[i], doc, &mapped, &err)) {
+            struct span id, reason = id_of(c, doc, &id);
+            tell_bad(c, id, reason.n ? reason : span_str(err.text), true);
+            return;
+        }
+        if (!is_mapped && mapped.n_bad)
+            tell_bad(c, mapped.doc.id, mapped.bad, false);
+        is_mapped = true;
+        note_cascade(c, c->targets[i].uid, mapped.doc.id, mapped.doc.json);
+        idx_batch_put(c->batch, c->targets[i].uid, &mapped.doc);
+        if (i == 0 && !mapped.n_bad)
+            ing_writeback_note(c->m, &c->writeback, c->feed, doc, &mapped);
+    }
+    if (is_mapped && !c->is_scan)
+        (void)map_put(&c->seen, mapped.doc.id, NULL); /* a set */
+}
+
+/* Keys that were asked for and not found are gone: so are their documents. */
+static void
+delete_absent(struct chunk *c, const struct span *ids, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        bson_t key;
+        bson_iter_t at;
+        struct span id;
+        if (!bson_init_static(&key, (const uint8_t *)ids[i].p, ids[i].n) ||
+            !bson_iter_init(&at, &key) || !bson_iter_next(&at) ||
+            ing_mapping_id(c->feed->mapping, &at, idx_batch_arena(c->batch), &id, NULL))
+            continue; /* was told when it was found; never in the index */
+        if (map_get(&c->seen, id))
+            continue;
+        for (unsigned t = 0; t < c->n_targets; t++) {
+            note_cascade(c, c->targets[t].uid, id, (struct span){0});
+            idx_batch_delete(c->batch, c->targets[t].uid, id);
+        }
+    }
+}
+
+/* ---- chunks ---- */
+
+void
+ing_state_put(struct ing_mongo *m, struct idx_batch *b)
+{
+    struct buf text = {0};
+    ing_resume_write(&m->resume, &text);
+    idx_batch_state(b, SPAN_LIT("mongo"), arena_dup(idx_batch_arena(b), buf_span(&text)));
+    buf_fini(&text);
+}
+
+static enum rc
+chunk_begin(struct chunk *c, struct ing_mongo *m, struct ing_feed *f, bool is_scan,
+            struct err *err)
+{
+    *c = (struct chunk){.m = m, .feed = f, .is_scan = is_scan, .now_ms = clock_wall_us() / 1000};
+    bool needs_relations = ing_mapping_has_relations(f->mapping) || (is_relation(f) && !is_scan);
+    if (needs_relations && ing_await_relations(m))
+        return err_set(err, RC_STOPPED, "stopping");
+    const struct ing_resume_feed *s = f->state;
+    if (s->live && !f->is_frozen && (!is_scan || !s->aside))
+        c->targets[c->n_targets++] = (struct target){s->live, false};
+    if (s->aside)
+        c->targets[c->n_targets++] = (struct target){s->aside, true};
+    c->batch = idx_batch_new();
+    c->snapshot = idx_reader_begin(m->reader);
+    return RC_OK;
+}
+
+static void
+chunk_abort(struct chunk *c)
+{
+    idx_reader_end(c->m->reader);
+    idx_doc_reader_reset(c->m->doc_reader);
+    idx_batch_free(c->batch);
+    ing_writeback_list_free(c->writeback);
+    map_fini(&c->seen);
+    buf_fini(&c->last);
+}
+
+static enum rc
+chunk_submit(struct chunk *c, struct err *err)
+{
+    struct ing_mongo *m = c->m;
+    if (c->is_scan || c->has_cascades)
+        ing_state_put(m, c->batch);
+    if (c->has_cascades)
+        idx_batch_hurry(c->batch);
+    ing_writeback_attach(c->writeback, c->batch);
+    c->writeback = NULL;
+    idx_reader_end(m->reader);
+    idx_doc_reader_reset(m->doc_reader);
+    uint64_t ticket = idx_submit(m->options.idx, &c->batch);
+    if (ticket && is_relation(c->feed))
+        m->relation_ticket = ticket;
+    map_fini(&c->seen);
+    buf_fini(&c->last);
+    return ticket ? RC_OK : err_set(err, RC_STOPPED, "the index is closing");
+}
+
+enum rc
+ing_apply_keys(struct ing_mongo *m, struct ing_feed *f, const struct span *ids, size_t n,
+               struct err *err)
+{
+    struct chunk c;
+    enum rc rc = chunk_begin(&c, m, f, false, err);
+    if (rc)
+        return rc;
+    struct ing_fetch fetch = {&m->client, f->source, &f->fields, take_doc, &c};
+    rc = ing_client_session(&m->client, m->resume.read_s, m->resume.read_i, err);
+    if (!rc)
+        rc = ing_fetch_keys(&fetch, ids, n, err);
+    if (rc) {
+        chunk_abort(&c);
+        return rc;
+    }
+    delete_absent(&c, ids, n);
+    metrics_add(m->apply_metrics, M_FETCHED, c.n_docs);
+    return chunk_submit(&c, err);
+}
+
+static void
+take_scanned(void *arg, const bson_t *doc)
+{
+    struct chunk *c = arg;
+    bson_iter_t at;
+    take_doc(c, doc);
+    if (!bson_iter_init_find(&at, doc, "_id"))
+        return;
+    bson_t last = BSON_INITIALIZER;
+    bson_append_iter(&last, "_id", -1, &at);
+    buf_clear(&c->last);
+    buf_put(&c->last, bson_get_data(&last), last.len);
+    bson_destroy(&last);
+}
+
+static void
+note_progress(struct chunk *c)
+{
+    struct ing_feed *f = c->feed;
+    bool is_first = f->n_estimate == 0;
+    uint64_t n = is_first ? ing_fetch_estimate(&c->m->client, f->source) : 0;
+    pthread_mutex_lock(&c->m->lock);
+    f->n_scanned += c->n_docs;
+    f->n_estimate = is_first ? n : f->n_estimate;
+    if (!f->state->is_scanning)
+        f->ended_us = clock_us();
+    pthread_mutex_unlock(&c->m->lock);
+    ing_status_update(c->m);
+    metrics_add(c->m->apply_metrics, M_SCANNED, c->n_docs);
+}
+
+enum rc
+ing_apply_slice(struct ing_mongo *m, struct ing_feed *f, size_t max_docs, struct err *err)
+{
+    struct chunk c;
+    enum rc rc = chunk_begin(&c, m, f, true, err);
+    if (rc)
+        return rc;
+    struct ing_fetch fetch = {&m->client, f->source, &f->fields, take_scanned, &c};
+    struct span after = buf_span(&f->state->at);
+    size_t n = 0;
+    rc = ing_client_session(&m->client, m->resume.read_s, m->resume.read_i, err);
+    if (!rc)
+        rc = ing_fetch_slice(&fetch, after, max_docs + (after.n > 0), &n, err);
+    if (rc) {
+        chunk_abort(&c);
+        return rc;
+    }
+    if (n < max_docs + (after.n > 0)) {
+        f->state->is_scanning = false;
+        mongoc_client_session_get_operation_time(m->client.session, &m->scan_end_s,
+                                                 &m->scan_end_i);
+        m->n_idles_needed = 2;
+    }
+    if (c.last.n) {
+        buf_clear(&f->state->at);
+        buf_put_span(&f->state->at, buf_span(&c.last));
+    }
+    note_progress(&c);
+    return chunk_submit(&c, err);
+}

@@ -1,0 +1,41 @@
+/*
+ * Reading documents from MongoDB: by key, or the next ones in _id order.
+ * Majority-committed, in a causally consistent session. Private to indexer/.
+ */
+#ifndef TAILFIN_INDEXER_FETCH_H
+#define TAILFIN_INDEXER_FETCH_H
+
+#include "indexer/source.h"
+
+struct ing_fetch {
+    struct ing_client *client;
+    const char *collection;
+    const bson_t *fields; /* projection */
+    /* Gets each document, borrowed for the call. */
+    void (*each)(void *arg, const bson_t *doc);
+    void *arg;
+};
+
+/*
+ * Those of the keys (bytes of {"": _id}) that exist, in no order. RC_UNREACHABLE, perhaps after
+ * some of them were given to each.
+ */
+MUST_USE enum rc ing_fetch_keys(const struct ing_fetch *f, const struct span *ids, size_t n,
+                                struct err *err);
+
+/*
+ * Up to max_docs documents behind the one whose {"_id": x} bytes are after
+ * (empty: from the first), in _id order over all types; the one of after may
+ * be among them. *n: how many were given.
+ */
+MUST_USE enum rc ing_fetch_slice(const struct ing_fetch *f, struct span after, size_t max_docs,
+                                 size_t *n, struct err *err);
+
+/* Up to max_docs documents that match the filter, in no order. */
+MUST_USE enum rc ing_fetch_where(const struct ing_fetch *f, const bson_t *filter, size_t max_docs,
+                                 struct err *err);
+
+/* A rough number of documents; 0 if unknown. */
+uint64_t ing_fetch_estimate(struct ing_client *c, const char *collection);
+
+#endif

@@ -1,0 +1,405 @@
+/*
+ * From a change event to a committed segment (journey a). Spine file: read it
+ * top-down; each step is a call into the file that is named behind it.
+ *
+ *   stream thread   event -> dirty key, position             stream.c, event.c
+ *       | queue: inbox (dirty.c)
+ *   apply thread    1 take       what is dirty, coalesced    dirty.c
+ *                   2 rebuilds   drops, commands             reindex.c
+ *                   3 apply      fetch, map, submit: edges,  fetch.c, apply.c,
+ *                                own documents, users;       mapping.c,
+ *                                cascades between            cascade.c
+ *                   4 scan       a slice of what is not      apply.c
+ *                                fully read yet
+ *                   5 finish     name what was rebuilt       reindex.c
+ *                   6 save       position, in the last batch resume.c
+ *       | queue: idx_submit -> writer thread -> manifest     index/
+ *       | queue: when durable -> write-back thread           writeback.c
+ *
+ * One thread reads, maps and submits, so every read that is submitted later is
+ * a later read: whatever the order of events, the newest version wins. The
+ * position is submitted behind everything it covers.
+ */
+#include "indexer/pipeline.h"
+
+#include "base/clock.h"
+
+enum {
+    USERS_PER_ROUND = 2000, /* of cascades: keeps other changes fresh */
+    SLICE_DOCS = 4000,
+    IDLE_WAIT_US = 1000000,
+    SAVE_IDLE_US = 5000000, /* between saves of a position that moved alone */
+};
+
+static void *apply_main(void *arg);
+static bool await_position(struct ing_mongo *m);
+static void take(struct ing_mongo *m, struct ing_round *r);
+static void begin_rebuilds(struct ing_mongo *m, const struct ing_round *r);
+static bool apply(struct ing_mongo *m, struct ing_round *r);
+static bool apply_stage(struct ing_mongo *m, struct ing_round *r, unsigned stage);
+static bool scan(struct ing_mongo *m);
+static void save(struct ing_mongo *m, const struct ing_round *r);
+static bool go_on_after(struct ing_mongo *m, const char *what, const struct err *err,
+                        unsigned n_tries);
+
+static void *
+apply_main(void *arg)
+{
+    struct ing_mongo *m = arg;
+    struct ing_round round = {0};
+    bool is_open = await_position(m);
+    if (is_open)
+        ing_generations_prepare(m);
+    while (is_open) {
+        take(m, &round);
+        begin_rebuilds(m, &round);
+        is_open = apply(m, &round) && scan(m);
+        if (is_open && ing_rebuild_may_finish(m, &round))
+            ing_rebuild_finish(m);
+        if (is_open)
+            save(m, &round);
+        arena_reset(&round.arena);
+    }
+    ing_dirty_set_fini(&round.dirty);
+    arena_fini(&round.arena);
+    return NULL;
+}
+
+/* The resume point is taken before anything is read: no change falls between. */
+static bool
+await_position(struct ing_mongo *m)
+{
+    while (!ing_position_is_set(&m->resume.position) && !ing_inbox_is_closed(&m->inbox)) {
+        pthread_mutex_lock(&m->inbox.lock);
+        if (ing_position_is_set(&m->inbox.filling.position))
+            ing_position_copy(&m->resume.position, &m->inbox.filling.position);
+        pthread_mutex_unlock(&m->inbox.lock);
+        if (!ing_position_is_set(&m->resume.position))
+            (void)ing_inbox_sleep(&m->inbox, 20000); /* the loop looks at closed */
+    }
+    return !ing_inbox_is_closed(&m->inbox);
+}
+
+static void
+take(struct ing_mongo *m, struct ing_round *r)
+{
+    bool is_busy = ing_scan_next(m) || m->resume.n_cascades > 0;
+    if (r->dirty.keys.cap > 16384)
+        map_fini(&r->dirty.keys); /* clearing costs its capacity */
+    else
+        map_clear(&r->dirty.keys);
+    ing_inbox_take(&m->inbox, is_busy ? 0 : IDLE_WAIT_US, is_busy ? 0 : m->options.coalesce_us,
+                   m->options.batch_docs, &r->dirty);
+    r->taken_wall_us = clock_wall_us();
+    if (r->dirty.time_s) {
+        m->resume.read_s = r->dirty.time_s;
+        m->resume.read_i = r->dirty.time_i;
+    }
+    memset(r->work, 0, sizeof r->work);
+    size_t at = 0;
+    struct span key;
+    while (map_next(&r->dirty.keys, &at, &key, NULL)) {
+        struct ing_work *w = &r->work[(unsigned char)key.p[0]];
+        w->ids = arena_grow(&r->arena, w->ids, &w->cap, w->n + 1, sizeof *w->ids);
+        w->ids[w->n++] = span_from(key, 1);
+    }
+    metrics_set(m->apply_metrics, M_DIRTY_KEYS, r->dirty.keys.n);
+}
+
+static void
+begin_rebuilds(struct ing_mongo *m, const struct ing_round *r)
+{
+    pthread_mutex_lock(&m->lock);
+    uint64_t wanted = m->want_rebuild;
+    bool want_cancel = m->want_cancel;
+    m->want_rebuild = 0;
+    m->want_cancel = false;
+    pthread_mutex_unlock(&m->lock);
+    if (want_cancel)
+        ing_rebuild_cancel(m);
+    if (r->dirty.rebuild)
+        ing_rebuild_begin(m, r->dirty.rebuild, "the source was dropped, renamed or lost its history");
+    if (wanted)
+        ing_rebuild_begin(m, wanted, "asked for");
+}
+
+static bool
+apply(struct ing_mongo *m, struct ing_round *r)
+{
+    ing_writeback_await_room(m);
+    if (!apply_stage(m, r, ING_STAGE_EDGES))
+        return false;
+    ing_cascades_touch_own(m, r);
+    if (!apply_stage(m, r, ING_STAGE_OWN))
+        return false;
+    if (m->resume.n_cascades && ing_await_relations(m))
+        return false;
+    ing_cascades_touch_users(m, r, USERS_PER_ROUND);
+    if (!apply_stage(m, r, ING_STAGE_DERIVED))
+        return false;
+    ing_cascades_done(m);
+    return true;
+}
+
+/* False if the pipeline is stopping: then the position must not be saved. */
+static bool
+apply_stage(struct ing_mongo *m, struct ing_round *r, unsigned stage)
+{
+    for (unsigned i = 0; i < m->n_feeds; i++) {
+        struct ing_feed *f = &m->feeds[i];
+        const struct ing_work *w = &r->work[i];
+        unsigned n_tries = 0;
+        for (size_t at = 0; f->stage == stage && at < w->n;) {
+            struct err err;
+            size_t n = w->n - at < m->chunk_docs ? w->n - at : m->chunk_docs;
+            enum rc rc = ing_apply_keys(m, f, w->ids + at, n, &err);
+            if (rc) {
+                m->chunk_docs = m->chunk_docs > 32 ? m->chunk_docs / 2 : m->chunk_docs;
+                if (!go_on_after(m, "fetching", &err, n_tries++))
+                    return false;
+                continue;
+            }
+            at += n;
+            n_tries = 0;
+            if (m->chunk_docs < m->options.batch_docs)
+                m->chunk_docs++;
+        }
+    }
+    return true;
+}
+
+/* One slice, so that changes never wait long for a scan. */
+static bool
+scan(struct ing_mongo *m)
+{
+    struct ing_feed *f = ing_scan_next(m);
+    if (!f)
+        return true;
+    unsigned n_tries = 0;
+    struct err err;
+    size_t n_docs = SLICE_DOCS;
+    while (ing_apply_slice(m, f, n_docs, &err)) {
+        n_docs = n_docs > 32 ? n_docs / 2 : n_docs;
+        if (!go_on_after(m, "scanning", &err, n_tries++))
+            return false;
+    }
+    return true;
+}
+
+static void
+save(struct ing_mongo *m, const struct ing_round *r)
+{
+    const struct ing_dirty_set *d = &r->dirty;
+    uint64_t now_us = clock_us();
+    bool has_work = d->keys.n > 0 || d->rebuild;
+    if (ing_position_is_set(&d->position))
+        ing_position_copy(&m->resume.position, &d->position);
+    if (has_work || (ing_position_is_set(&d->position) && now_us > m->saved_us + SAVE_IDLE_US)) {
+        struct idx_batch *b = idx_batch_new();
+        ing_state_put(m, b);
+        (void)idx_submit(m->options.idx, &b); /* 0 only while closing */
+        m->saved_us = now_us;
+    }
+    uint32_t time_s = 0, time_i = 0;
+    (void)ing_position_time(&m->resume.position, &time_s, &time_i); /* else 0 */
+    pthread_mutex_lock(&m->lock);
+    struct ing_status *s = &m->status;
+    if (d->has_idled && !m->resume.n_cascades)
+        s->caught_up_wall_us = r->taken_wall_us;
+    else if (d->time_s && (uint64_t)d->time_s * 1000000 > s->caught_up_wall_us)
+        s->caught_up_wall_us = (uint64_t)d->time_s * 1000000;
+    s->n_cascades = m->resume.n_cascades;
+    s->n_applied += d->keys.n;
+    s->position_s = time_s;
+    pthread_mutex_unlock(&m->lock);
+    if (d->time_s) {
+        uint64_t event_us = (uint64_t)d->time_s * 1000000, wall_us = clock_wall_us();
+        metrics_set(m->apply_metrics, M_LAG_US, wall_us > event_us ? wall_us - event_us : 0);
+    }
+}
+
+/* Tells, waits, and says whether to try again. */
+static bool
+go_on_after(struct ing_mongo *m, const char *what, const struct err *err, unsigned n_tries)
+{
+    uint64_t wait_us = ing_backoff_us(n_tries);
+    if (ing_inbox_is_closed(&m->inbox) || err->rc == RC_STOPPED)
+        return false;
+    ing_trouble(m, what, err, wait_us);
+    metrics_add(m->apply_metrics, M_SOURCE_ERRORS, 1);
+    ing_client_drop_session(&m->client);
+    return !ing_inbox_sleep(&m->inbox, wait_us);
+}
+
+/* ---- start and stop ---- */
+
+void
+ing_mongo_options_init(struct ing_mongo_options *o)
+{
+    *o = (struct ing_mongo_options){
+        .coalesce_us = 5000, .batch_docs = 1000, .sweep_us = 60000000};
+}
+
+static enum ing_feed_kind
+kind_of(struct span name)
+{
+    static const struct {
+        const char *name;
+        enum ing_feed_kind kind;
+    } rows[] = {{"entitlement_edges", ING_FEED_EDGES},
+                {"roles", ING_FEED_ROLES},
+                {"emote_sets", ING_FEED_SETS},
+                {"users", ING_FEED_USERS}};
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+        if (span_eq_str(name, rows[i].name))
+            return rows[i].kind;
+    }
+    return ING_FEED_PLAIN;
+}
+
+static enum rc
+feed_init(struct ing_mongo *m, struct ing_feed *f, const struct sch_collection *c, struct err *err)
+{
+    enum rc rc = ing_mapping_new(c, &f->mapping, err);
+    if (rc)
+        return rc;
+    f->number = (unsigned)(f - m->feeds);
+    f->schema = c;
+    f->source = ing_mapping_source(f->mapping);
+    f->kind = kind_of(c->name);
+    f->stage = ing_mapping_is_derived(f->mapping)  ? ING_STAGE_DERIVED
+               : f->kind == ING_FEED_EDGES ? ING_STAGE_EDGES
+                                           : ING_STAGE_OWN;
+    f->fingerprint = ing_mapping_fingerprint(f->mapping);
+    bson_copy_to(ing_mapping_projection(f->mapping), &f->fields);
+    if (m->options.writeback == ING_WRITEBACK_FULL)
+        ing_writeback_fields(&f->fields);
+    struct ing_feed **const by_kind[] = {[ING_FEED_EDGES] = &m->edges,
+                                         [ING_FEED_ROLES] = &m->roles,
+                                         [ING_FEED_SETS] = &m->sets,
+                                         [ING_FEED_USERS] = &m->users};
+    if (f->kind != ING_FEED_PLAIN)
+        *by_kind[f->kind] = f;
+    return RC_OK;
+}
+
+static enum rc
+feeds_init(struct ing_mongo *m, struct err *err)
+{
+    const struct sch_profile *profile = m->options.profile;
+    if (profile->n_collections > ING_FEEDS_MAX)
+        return err_set(err, RC_INVALID, "the profile has more than %d collections", ING_FEEDS_MAX);
+    m->feeds = xcalloc(profile->n_collections, sizeof *m->feeds);
+    for (uint32_t i = 0; i < profile->n_collections; i++) {
+        enum rc rc = feed_init(m, &m->feeds[i], &profile->collections[i], err);
+        if (rc)
+            return rc;
+        m->n_feeds++;
+    }
+    return RC_OK;
+}
+
+static enum rc
+resume_init(struct ing_mongo *m, struct err *err)
+{
+    struct arena arena = {0};
+    enum rc rc = ing_resume_read(idx_state(m->options.idx, SPAN_LIT("mongo"), &arena), &m->resume,
+                                 err);
+    arena_fini(&arena);
+    if (rc)
+        return rc;
+    /* All at once: the array must not move while feeds point into it. */
+    for (unsigned i = 0; i < m->n_feeds; i++)
+        (void)ing_resume_feed(&m->resume, m->feeds[i].schema->name);
+    for (unsigned i = 0; i < m->n_feeds; i++)
+        m->feeds[i].state = ing_resume_feed(&m->resume, m->feeds[i].schema->name);
+    ing_position_copy(&m->start, &m->resume.position);
+    return RC_OK;
+}
+
+static void
+mongo_free(struct ing_mongo *m)
+{
+    ing_writeback_stop(m->writeback);
+    for (size_t i = 0; i < ARRAY_SIZE(m->relations); i++)
+        ing_relations_free(m->relations[i]);
+    for (unsigned i = 0; i < m->n_feeds; i++) {
+        ing_mapping_free(m->feeds[i].mapping);
+        bson_destroy(&m->feeds[i].fields);
+    }
+    idx_doc_reader_free(m->doc_reader);
+    idx_reader_free(m->reader);
+    ing_client_close(&m->client);
+    ing_resume_fini(&m->resume);
+    ing_position_fini(&m->start);
+    ing_inbox_fini(&m->inbox);
+    pthread_mutex_destroy(&m->lock);
+    if (m->uri)
+        mongoc_uri_destroy(m->uri);
+    free(m->feeds);
+    free(m);
+}
+
+static enum rc
+mongo_init(struct ing_mongo *m, struct err *err)
+{
+    enum rc rc = ing_uri_parse(m->options.uri, &m->uri, err);
+    if (!rc)
+        rc = ing_client_open(&m->client, m->uri, err);
+    if (!rc)
+        rc = feeds_init(m, err);
+    if (!rc)
+        rc = resume_init(m, err);
+    if (rc)
+        return rc;
+    m->reader = idx_reader_new(m->options.idx);
+    if (!m->reader)
+        return err_set(err, RC_LIMIT, "too many readers of the index");
+    m->doc_reader = idx_doc_reader_new();
+    for (size_t i = 0; i < ARRAY_SIZE(m->relations); i++)
+        m->relations[i] = ing_relations_new();
+    m->chunk_docs = m->options.batch_docs ? m->options.batch_docs : 1;
+    if (m->options.metrics)
+        m->apply_metrics = metrics_block(m->options.metrics);
+    return RC_OK;
+}
+
+/* The driver's own log lines would bypass ours; what matters comes as an error. */
+static void
+no_log(mongoc_log_level_t level, const char *domain, const char *message, void *arg)
+{
+    (void)level, (void)domain, (void)message, (void)arg;
+}
+
+enum rc
+ing_mongo_start(const struct ing_mongo_options *options, struct ing_mongo **out, struct err *err)
+{
+    mongoc_init(); /* does nothing the second time */
+    mongoc_log_set_handler(no_log, NULL);
+    struct ing_mongo *m = xcalloc(1, sizeof *m);
+    m->options = *options;
+    ing_inbox_init(&m->inbox);
+    pthread_mutex_init(&m->lock, NULL);
+    enum rc rc = mongo_init(m, err);
+    if (rc) {
+        mongo_free(m);
+        return rc;
+    }
+    if (options->writeback == ING_WRITEBACK_FULL)
+        m->writeback = ing_writeback_start(m);
+    must(pthread_create(&m->stream_thread, NULL, ing_stream_main, m) == 0);
+    must(pthread_create(&m->apply_thread, NULL, apply_main, m) == 0);
+    *out = m;
+    return RC_OK;
+}
+
+void
+ing_mongo_stop(struct ing_mongo *m)
+{
+    if (!m)
+        return;
+    ing_inbox_close(&m->inbox);
+    pthread_join(m->stream_thread, NULL);
+    pthread_join(m->apply_thread, NULL);
+    mongo_free(m);
+}

@@ -1,0 +1,187 @@
+/*
+ * The MongoDB pipeline's insides: what its threads share and the steps of its
+ * spine (pipeline.c). Private to indexer/.
+ *
+ * Three threads, each with a client of its own: the stream thread (stream.c)
+ * turns events into dirty keys; the apply thread (pipeline.c) fetches, maps
+ * and submits, scans, cascades and rebuilds; the write-back thread
+ * (writeback.c) marks documents as indexed. Fields are grouped by owner.
+ */
+#ifndef TAILFIN_INDEXER_PIPELINE_H
+#define TAILFIN_INDEXER_PIPELINE_H
+
+#include <stdatomic.h>
+
+#include "indexer/dirty.h"
+#include "indexer/indexer.h"
+#include "indexer/mapping.h"
+#include "indexer/resume.h"
+#include "indexer/source.h"
+
+enum ing_feed_kind { /* what a change of a document means for others */
+    ING_FEED_PLAIN,
+    ING_FEED_EDGES,
+    ING_FEED_ROLES,
+    ING_FEED_SETS,
+    ING_FEED_USERS
+};
+
+/* A round applies edges, then what shows them, then what is derived from all. */
+enum { ING_STAGE_EDGES, ING_STAGE_OWN, ING_STAGE_DERIVED, ING_STAGE_N };
+
+struct ing_feed { /* one collection of the profile */
+    unsigned number;
+    const struct sch_collection *schema;
+    struct ing_mapping *mapping;
+    const char *source; /* MongoDB's name */
+    bson_t fields;      /* projection of fetches and scans */
+    enum ing_feed_kind kind;
+    unsigned stage;
+    uint64_t fingerprint;
+    /* Apply thread: */
+    struct ing_resume_feed *state;
+    bool is_frozen; /* live was made with another mapping: it serves, nothing is put */
+    uint64_t last_bad_us; /* when a bad document was last logged */
+    /* Under ing_mongo.lock: */
+    uint64_t n_scanned, n_estimate, began_us, ended_us;
+    bool shows_scanning, shows_aside; /* copies of the state, for readers */
+};
+
+struct ing_round { /* one pass of the apply thread */
+    struct ing_dirty_set dirty;
+    struct arena arena;
+    struct ing_work { /* per feed: the bytes of {"": _id} documents */
+        struct span *ids;
+        size_t n, cap;
+    } work[ING_FEEDS_MAX];
+    uint64_t taken_wall_us;
+};
+
+struct ing_status { /* under ing_mongo.lock */
+    bool is_connected, was_connected;
+    bool is_scanning, is_rebuilding;
+    char trouble[ERR_TEXT_MAX]; /* last error; stays for reading */
+    uint64_t trouble_wall_us;
+    uint64_t n_troubles;
+    uint64_t caught_up_wall_us; /* everything until then is applied; 0: never */
+    size_t n_cascades;
+    uint64_t n_events, n_applied, n_bad;
+    uint64_t position_s;
+};
+
+struct ing_writeback_queue;
+
+struct ing_mongo {
+    /* Constant after the start: */
+    struct ing_mongo_options options;
+    mongoc_uri_t *uri;
+    struct ing_feed *feeds;
+    unsigned n_feeds;
+    struct ing_feed *edges, *roles, *sets, *users; /* NULL if the profile has none */
+    struct ing_writeback_queue *writeback; /* NULL in none mode */
+    pthread_t stream_thread, apply_thread;
+
+    /* Stream thread to apply thread: */
+    struct ing_inbox inbox;
+    struct ing_position start; /* where the stream thread begins; set before it starts */
+
+    /* Apply thread: */
+    struct ing_client client;
+    struct ing_resume resume;
+    struct idx_reader *reader;
+    struct idx_doc_reader *doc_reader;
+    struct ing_relations *relations[2]; /* of the live generations, of those aside */
+    uint64_t relation_ticket, relation_seen; /* last submitted, last known to be visible */
+    size_t chunk_docs;         /* of a fetch; shrinks after time-outs */
+    uint64_t saved_us;         /* when the position was last submitted */
+    uint32_t scan_end_s, scan_end_i; /* operation time behind the last scan */
+    unsigned n_idles_needed;   /* else: how often the stream must run dry after it */
+    struct metrics_block *apply_metrics;
+
+    /* Any thread, under lock: */
+    pthread_mutex_t lock;
+    struct ing_status status;
+    uint64_t want_rebuild; /* bit per feed: asked for over the API */
+    bool want_cancel;
+    atomic_bool is_ready;
+};
+
+/* ---- stream.c ---- */
+
+void *ing_stream_main(void *arg);
+
+/* ---- round.c ---- */
+
+/* Adds a document to the round's work unless it is there already. */
+void ing_round_touch(struct ing_round *r, const struct ing_feed *f, struct span key);
+void ing_round_touch_id(struct ing_round *r, const struct ing_feed *f, struct span search_id);
+
+/* ---- apply.c ---- */
+
+/*
+ * Fetches the keys, maps, submits. What it changes in relations is recorded as
+ * cascades in m->resume, in the same batch. RC_UNREACHABLE, RC_STOPPED; then
+ * nothing was submitted.
+ */
+MUST_USE enum rc ing_apply_keys(struct ing_mongo *m, struct ing_feed *f, const struct span *ids,
+                                size_t n, struct err *err);
+/* The next slice of a scan; advances f->state, whose end clears is_scanning. */
+MUST_USE enum rc ing_apply_slice(struct ing_mongo *m, struct ing_feed *f, size_t max_docs,
+                                 struct err *err);
+/* Waits until submitted relations are visible. RC_STOPPED. */
+MUST_USE enum rc ing_await_relations(struct ing_mongo *m);
+/* Puts the resume state into the batch. */
+void ing_state_put(struct ing_mongo *m, struct idx_batch *b);
+/* Which generations relations are read from, for a live or an aside generation. */
+void ing_relation_uids(const struct ing_mongo *m, bool is_aside, struct ing_relation_uids *out);
+/* The generation that is being scanned or served: aside, or else live. */
+uint32_t ing_feed_newest(const struct ing_feed *f);
+
+/* ---- cascade.c ---- */
+
+/* Adds the documents that show the edges of recorded cascades to the round. */
+void ing_cascades_touch_own(struct ing_mongo *m, struct ing_round *r);
+/* Adds users, at most about max_docs; relations must be visible. */
+void ing_cascades_touch_users(struct ing_mongo *m, struct ing_round *r, size_t max_docs);
+/* After the round was applied: what was added is done. */
+void ing_cascades_done(struct ing_mongo *m);
+
+/* ---- reindex.c ---- */
+
+/* Decides, from the stored state and the profile, what must be made, and makes it. */
+void ing_generations_prepare(struct ing_mongo *m);
+/* Begins rebuilding these feeds (bits) aside; with a relation the users too. */
+void ing_rebuild_begin(struct ing_mongo *m, uint64_t feeds, const char *why);
+void ing_rebuild_cancel(struct ing_mongo *m);
+bool ing_rebuild_may_finish(struct ing_mongo *m, const struct ing_round *r);
+/* Names what was rebuilt, in one batch. */
+void ing_rebuild_finish(struct ing_mongo *m);
+/* The feed whose turn it is to be scanned; NULL if none. */
+struct ing_feed *ing_scan_next(const struct ing_mongo *m);
+
+/* ---- writeback.c ---- */
+
+struct ing_writeback_list; /* of one batch */
+MUST_USE struct ing_writeback_queue *ing_writeback_start(struct ing_mongo *m);
+void ing_writeback_stop(struct ing_writeback_queue *q); /* NULL allowed */
+/* Notes what a document needs (a list is made if *list is NULL); nothing if it is up to date. */
+void ing_writeback_note(struct ing_mongo *m, struct ing_writeback_list **list,
+                        const struct ing_feed *f, const bson_t *doc,
+                        const struct ing_mapped *mapped);
+/* The list is written once the batch is durable. NULL: nothing. */
+void ing_writeback_attach(struct ing_writeback_list *list, struct idx_batch *b);
+void ing_writeback_list_free(struct ing_writeback_list *list); /* NULL allowed */
+/* Waits while too much is queued. */
+void ing_writeback_await_room(struct ing_mongo *m);
+/* Fields that write-back must see, added to a projection. */
+void ing_writeback_fields(bson_t *projection);
+
+/* ---- status.c ---- */
+
+/* Copies what readers see from the apply thread's state. */
+void ing_status_update(struct ing_mongo *m);
+/* Counts and logs an error that is retried. */
+void ing_trouble(struct ing_mongo *m, const char *what, const struct err *err, uint64_t wait_us);
+void ing_log(struct ing_mongo *m, enum log_level level, const char *event, const char *text);
+
+#endif

@@ -1,0 +1,31 @@
+/* The work of one pass of the apply thread: each document once. */
+#include "indexer/pipeline.h"
+
+#include "indexer/event.h"
+
+void
+ing_round_touch(struct ing_round *r, const struct ing_feed *f, struct span key)
+{
+    bool is_new;
+    (void)map_put(&r->dirty.keys, key, &is_new); /* only the key counts */
+    if (!is_new)
+        return;
+    struct ing_work *w = &r->work[f->number];
+    w->ids = arena_grow(&r->arena, w->ids, &w->cap, w->n + 1, sizeof *w->ids);
+    w->ids[w->n++] = span_from(arena_dup(&r->arena, key), 1);
+}
+
+void
+ing_round_touch_id(struct ing_round *r, const struct ing_feed *f, struct span search_id)
+{
+    bson_t doc = BSON_INITIALIZER;
+    bson_iter_t id;
+    if (ing_mapping_bson_id(f->mapping, search_id, &doc) && bson_iter_init(&id, &doc) &&
+        bson_iter_next(&id)) {
+        struct buf key = {0};
+        ing_event_key(f->number, &id, &key);
+        ing_round_touch(r, f, buf_span(&key));
+        buf_fini(&key);
+    }
+    bson_destroy(&doc);
+}

@@ -1,0 +1,215 @@
+/*
+ * The stream thread: opens the change stream of the whole database where the
+ * position says, turns events into notes for the inbox, and opens it again
+ * after every error, for ever. What it cannot make good (history lost, the
+ * stream invalidated) it turns into a new start and a rebuild.
+ */
+#include "indexer/pipeline.h"
+
+#include "base/clock.h"
+
+#include "indexer/event.h"
+
+enum { AWAIT_MS = 500, EVENTS_PER_REPLY = 10000 };
+
+struct stream {
+    struct ing_mongo *m;
+    struct ing_client client;
+    struct ing_position position;
+    struct metrics_block *metrics;
+    struct buf key;
+    unsigned n_tries;
+};
+
+static uint64_t
+all_feeds(const struct ing_mongo *m)
+{
+    return m->n_feeds == 64 ? UINT64_MAX : (1ull << m->n_feeds) - 1;
+}
+
+static void
+set_connected(struct stream *s, bool is_connected)
+{
+    pthread_mutex_lock(&s->m->lock);
+    s->m->status.is_connected = is_connected;
+    s->m->status.was_connected |= is_connected;
+    pthread_mutex_unlock(&s->m->lock);
+    metrics_set(s->metrics, M_SOURCE_CONNECTED, is_connected);
+}
+
+/* A new beginning: from now on, with everything named rebuilt from scans that start later. */
+static enum rc
+start_anew(struct stream *s, uint64_t rebuild, struct err *err)
+{
+    uint32_t time_s = 0, time_i = 0;
+    enum rc rc = ing_client_now(&s->client, &time_s, &time_i, err);
+    if (rc)
+        return rc;
+    buf_clear(&s->position.token);
+    s->position.time_s = time_s;
+    s->position.time_i = time_i;
+    ing_inbox_restart(&s->m->inbox, time_s, time_i, rebuild);
+    return RC_OK;
+}
+
+static mongoc_change_stream_t *
+open_stream(struct stream *s)
+{
+    bson_t pipeline, opts = BSON_INITIALIZER;
+    ing_event_pipeline(&pipeline);
+    bson_append_int32(&opts, "maxAwaitTimeMS", -1, AWAIT_MS);
+    bson_append_int32(&opts, "batchSize", -1, EVENTS_PER_REPLY);
+    bson_t token;
+    if (s->position.token.n &&
+        bson_init_static(&token, (const uint8_t *)s->position.token.p, s->position.token.n))
+        bson_append_document(&opts, "resumeAfter", -1, &token);
+    else
+        bson_append_timestamp(&opts, "startAtOperationTime", -1, s->position.time_s,
+                              s->position.time_i);
+    mongoc_database_t *database = mongoc_client_get_database(s->client.client, s->client.database);
+    mongoc_change_stream_t *stream = mongoc_database_watch(database, &pipeline, &opts);
+    mongoc_database_destroy(database);
+    bson_destroy(&opts);
+    bson_destroy(&pipeline);
+    return stream;
+}
+
+static uint64_t
+feeds_of(const struct ing_mongo *m, struct span collection)
+{
+    uint64_t bits = 0;
+    for (unsigned i = 0; i < m->n_feeds; i++) {
+        if (collection.n && span_eq_str(collection, m->feeds[i].source))
+            bits |= 1ull << i;
+    }
+    return bits;
+}
+
+static struct span
+token_of(mongoc_change_stream_t *stream)
+{
+    const bson_t *token = mongoc_change_stream_get_resume_token(stream);
+    return token ? span_of((const char *)bson_get_data(token), token->len) : (struct span){0};
+}
+
+/* One note for each feed that reads the collection; the token goes with the last. */
+static bool
+note_event(struct stream *s, const struct ing_event *event, struct span token)
+{
+    struct ing_mongo *m = s->m;
+    struct ing_note note = {.time_s = event->time_s, .time_i = event->time_i};
+    uint64_t feeds = feeds_of(m, event->collection);
+    bool is_open = true;
+    if (event->kind == ING_EVENT_COLLECTION)
+        note.rebuild = feeds | feeds_of(m, event->other);
+    else if (event->kind == ING_EVENT_DATABASE)
+        note.rebuild = all_feeds(m);
+    metrics_add(s->metrics, M_EVENTS, 1);
+    if (event->kind == ING_EVENT_DOCUMENT && feeds) {
+        for (unsigned i = 0; i < m->n_feeds && is_open; i++) {
+            if (!(feeds >> i & 1))
+                continue;
+            buf_clear(&s->key);
+            ing_event_key(i, &event->id, &s->key);
+            note.key = buf_span(&s->key);
+            is_open = ing_inbox_put(&m->inbox, &note);
+        }
+        note.key = (struct span){0};
+    } else if (!note.rebuild) {
+        metrics_add(s->metrics, M_EVENTS_IGNORED, 1);
+    }
+    note.token = token;
+    return is_open && ing_inbox_put(&m->inbox, &note);
+}
+
+static void
+keep_token(struct stream *s, struct span token)
+{
+    if (!token.n)
+        return;
+    buf_clear(&s->position.token);
+    buf_put_span(&s->position.token, token);
+}
+
+/* Reads until closed (RC_STOPPED), an error, or the end of the stream (RC_HISTORY_LOST). */
+static enum rc
+read_events(struct stream *s, mongoc_change_stream_t *stream, struct err *err)
+{
+    const bson_t *doc;
+    bson_error_t error;
+    while (!ing_inbox_is_closed(&s->m->inbox)) {
+        if (mongoc_change_stream_next(stream, &doc)) {
+            struct ing_event event;
+            ing_event_read(doc, &event);
+            if (event.kind == ING_EVENT_INVALIDATE)
+                return err_set(err, RC_HISTORY_LOST, "the change stream was invalidated");
+            struct span token = token_of(stream);
+            if (!note_event(s, &event, token))
+                return RC_STOPPED;
+            keep_token(s, token);
+            continue;
+        }
+        if (mongoc_change_stream_error_document(stream, &error, NULL))
+            return ing_source_error(&error, "reading the change stream", err);
+        if (s->n_tries || !s->m->status.is_connected)
+            set_connected(s, true);
+        s->n_tries = 0;
+        struct ing_note note = {.token = token_of(stream), .is_idle = true};
+        keep_token(s, note.token);
+        if (!ing_inbox_put(&s->m->inbox, &note))
+            return RC_STOPPED;
+    }
+    return RC_STOPPED;
+}
+
+static enum rc
+run_once(struct stream *s, struct err *err)
+{
+    enum rc rc = RC_OK;
+    if (!ing_position_is_set(&s->position))
+        rc = start_anew(s, 0, err);
+    if (rc)
+        return rc;
+    mongoc_change_stream_t *stream = open_stream(s);
+    bson_error_t error;
+    if (mongoc_change_stream_error_document(stream, &error, NULL)) {
+        rc = ing_source_error(&error, "opening the change stream", err);
+    } else {
+        set_connected(s, true);
+        rc = read_events(s, stream, err);
+    }
+    mongoc_change_stream_destroy(stream);
+    return rc;
+}
+
+void *
+ing_stream_main(void *arg)
+{
+    struct stream s = {.m = arg};
+    struct ing_mongo *m = s.m;
+    if (m->options.metrics)
+        s.metrics = metrics_block(m->options.metrics);
+    ing_position_copy(&s.position, &m->start);
+    struct err err = {0};
+    enum rc rc = ing_client_open(&s.client, m->uri, &err);
+    while (rc != RC_STOPPED && !ing_inbox_is_closed(&m->inbox)) {
+        rc = s.client.client ? run_once(&s, &err) : RC_UNREACHABLE;
+        set_connected(&s, false);
+        if (rc == RC_HISTORY_LOST) {
+            ing_trouble(m, "history", &err, 0);
+            rc = start_anew(&s, all_feeds(m), &err);
+        }
+        if (rc == RC_OK || rc == RC_STOPPED)
+            continue;
+        uint64_t wait_us = ing_backoff_us(s.n_tries++);
+        ing_client_drop_session(&s.client);
+        metrics_add(s.metrics, M_SOURCE_ERRORS, 1);
+        ing_trouble(m, "stream", &err, wait_us);
+        if (ing_inbox_sleep(&m->inbox, wait_us))
+            break;
+    }
+    ing_client_close(&s.client);
+    ing_position_fini(&s.position);
+    buf_fini(&s.key);
+    return NULL;
+}
