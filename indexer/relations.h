@@ -45,8 +45,8 @@ void ing_relations_user(struct ing_relations *r, struct span user_id, struct spa
 /*
  * Ids (search ids) of documents that depend on something, from the snapshot's
  * postings; each is called once per id, in no order. users_with: those whose
- * entitlements hold the node, the user itself for a user's node, and every
- * user for the global default node.
+ * entitlements hold the node, the user itself for a user's node (whether it
+ * exists or not), and every user for the global default node.
  */
 void ing_relations_users_with(struct ing_relations *r, struct span node,
                               void (*each)(void *arg, struct span id), void *arg);
