@@ -142,6 +142,7 @@ idx_fold_install(struct idx_fold *f, struct idx_catalog *c)
         idx_generation_remove(c, g, at);
     }
     struct idx_seg *seg = idx_seg_new(&f->result, f->schema, f->file);
+    seg->is_compressed = true; /* as merging always does */
     idx_generation_add(c, g, idx_part_of(seg, live));
 }
 

@@ -152,7 +152,11 @@ struct idx_log;
 /* Opens or makes it; a torn tail is cut (that is what was never acknowledged). */
 MUST_USE enum rc idx_log_open(struct fs *fs, struct idx_log **out, struct err *err);
 void idx_log_close(struct idx_log *log);
-/* Adds a record; not durable before idx_log_sync. *end gets the offset behind it. */
+/*
+ * Adds a record; not durable before idx_log_sync. *end gets the offset behind it. RC_LIMIT.
+ * If that sync fails, the records since the one before are dropped (they were
+ * never acknowledged) and their offsets are given out again.
+ */
 MUST_USE enum rc idx_log_append(struct idx_log *log, struct span record, uint64_t *end,
                                 struct err *err);
 MUST_USE enum rc idx_log_sync(struct idx_log *log, struct err *err);
