@@ -4,6 +4,7 @@
 
 #include "base/buf.h"
 
+/* Appends the text of in. */
 void base64_encode(struct buf *out, struct span in);
 /* False if in is not valid base64; out then holds a part. */
 bool base64_decode(struct buf *out, struct span in);

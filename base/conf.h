@@ -29,7 +29,11 @@ struct conf;
 /* rows are borrowed for the life of the conf. */
 MUST_USE struct conf *conf_new(const struct conf_row *rows, size_t n_rows);
 void conf_free(struct conf *c);
-/* `name = value` lines, `;` and `#` comments, sections allowed and ignored. RC_INVALID, RC_ABSENT, RC_IO. */
+/*
+ * `name = value` lines; `;` and `#` begin comment lines; sections are allowed
+ * and ignored. RC_INVALID, RC_ABSENT, RC_IO. At start only: libinih's settings
+ * are process-wide.
+ */
 MUST_USE enum rc conf_read_file(struct conf *c, const char *path, struct err *err);
 MUST_USE enum rc conf_read_env(struct conf *c, const char *prefix, char *const *environ_list,
                                struct err *err);

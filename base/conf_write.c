@@ -56,8 +56,8 @@ conf_write(const struct conf *c, struct buf *out)
         conf_write_range(row, out);
         if (row->fallback)
             buf_printf(out, "; default %s", row->fallback[0] ? row->fallback : "\"\"");
-        buf_printf(out, "; from %s\n", c->values[i].text ? source_names[c->values[i].source]
-                                                         : "nowhere: unset");
+        buf_printf(out, "; from %s\n",
+                   c->values[i].text ? source_names[c->values[i].source] : "nowhere: unset");
         buf_printf(out, "%s%s = %s\n\n", c->values[i].text ? "" : "; ", row->name, shown(c, i));
     }
 }

@@ -23,7 +23,10 @@ PRINTF_LIKE(3, 4) enum rc err_set(struct err *err, enum rc rc, const char *forma
 PRINTF_LIKE(4, 5)
 enum rc err_sys(struct err *err, enum rc rc, int sys, const char *format, ...);
 
-/* Puts what the caller was doing before the text ("opening X: ..."); returns err->rc (or rc if err is NULL). */
+/*
+ * Puts what the caller was doing before the text ("opening X: ..."); returns
+ * err->rc, or rc if err is NULL or not filled.
+ */
 PRINTF_LIKE(3, 4) enum rc err_wrap(struct err *err, enum rc rc, const char *format, ...);
 
 #endif

@@ -82,10 +82,11 @@ host_lock(struct fs *fs, const char *name, struct err *err)
         r = flock(fd, LOCK_EX | LOCK_NB);
     while (r != 0 && errno == EINTR);
     if (r != 0) {
-        enum rc rc = errno == EWOULDBLOCK
-                         ? err_set(err, RC_CONFLICT, "%s/%s is locked: the directory is in use by "
-                                   "another process", h->dir, name)
-                         : fail(h, "lock", name, err);
+        enum rc rc = errno == EWOULDBLOCK ? err_set(err, RC_CONFLICT,
+                                                    "%s/%s is locked: the directory is in use by "
+                                                    "another process",
+                                                    h->dir, name)
+                                          : fail(h, "lock", name, err);
         close(fd);
         return rc;
     }
@@ -206,7 +207,8 @@ copy_file(struct host *h, const char *from, const char *to_path, struct err *err
         return fail(h, "open", from, err);
     to_fd = open_at(AT_FDCWD, to_path, O_WRONLY | O_CREAT | O_EXCL);
     if (to_fd < 0) {
-        rc = err_sys(err, errno == EEXIST ? RC_CONFLICT : RC_IO, errno, "cannot create %s", to_path);
+        rc =
+            err_sys(err, errno == EEXIST ? RC_CONFLICT : RC_IO, errno, "cannot create %s", to_path);
         goto out;
     }
     rc = copy_bytes(from_fd, to_fd);

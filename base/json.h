@@ -9,7 +9,15 @@
 #include "base/buf.h"
 #include "base/err.h"
 
-enum json_type { JSON_NULL, JSON_BOOL, JSON_INT, JSON_DOUBLE, JSON_STRING, JSON_ARRAY, JSON_OBJECT };
+enum json_type {
+    JSON_NULL,
+    JSON_BOOL,
+    JSON_INT,
+    JSON_DOUBLE,
+    JSON_STRING,
+    JSON_ARRAY,
+    JSON_OBJECT
+};
 
 struct json_member;
 
@@ -25,9 +33,10 @@ struct json {
                 double number; /* JSON_DOUBLE: all others; integers beyond int64 too */
             };
         };
-        struct span string;         /* decoded, UTF-8 */
-        struct json *items;         /* array: n values in a row */
-        struct json_member *members; /* object: n, in the order of the text; a repeated key keeps its last value */
+        struct span string;          /* decoded, UTF-8 */
+        struct json *items;          /* array: n values in a row */
+        struct json_member *members; /* object: n, in the order of the text; a repeated name keeps
+                                        its first place and its last value */
     };
 };
 
@@ -58,7 +67,8 @@ bool json_number(const struct json *v, double *out);
 
 /* ---- writing: valid JSON texts, no blanks ---- */
 
-void json_put_str(struct buf *out, struct span utf8); /* with quotes; invalid bytes become U+FFFD; Unicode is not escaped */
+/* With quotes; invalid bytes become U+FFFD, valid Unicode is not escaped. */
+void json_put_str(struct buf *out, struct span utf8);
 void json_put_i64(struct buf *out, int64_t v);
 void json_put_u64(struct buf *out, uint64_t v);
 /*

@@ -7,10 +7,10 @@
 #ifndef TAILFIN_BASE_LOG_H
 #define TAILFIN_BASE_LOG_H
 
+#include <stdio.h>
+
 #include "base/must.h"
 #include "base/span.h"
-
-#include <stdio.h>
 
 enum log_level { LOG_DEBUG, LOG_INFO, LOG_WARN, LOG_ERROR, LOG_LEVEL_N };
 

@@ -5,9 +5,9 @@
 #ifndef TAILFIN_BASE_METRICS_H
 #define TAILFIN_BASE_METRICS_H
 
-#include "base/buf.h"
-
 #include <stdatomic.h>
+
+#include "base/buf.h"
 
 #define METRIC(kind, id, name, unit, help) M_##id,
 enum metric {
@@ -26,7 +26,8 @@ struct metrics_block *metrics_block(struct metrics *m);
 
 /* The block may be NULL: nothing is counted. Owner thread (or any, at the cost of sharing). */
 void metrics_add(struct metrics_block *b, enum metric id, uint64_t n);
-void metrics_set(struct metrics_block *b, enum metric id, uint64_t value); /* gauges; summed over blocks */
+/* A gauge; readers sum it over the blocks. */
+void metrics_set(struct metrics_block *b, enum metric id, uint64_t value);
 void metrics_observe(struct metrics_block *b, enum metric id, uint64_t us);
 
 /* The sum over all blocks (a histogram's count). Any thread. */

@@ -1,4 +1,4 @@
-/* What metrics.c and metrics_write.c share: the rows, the blocks and the histogram buckets. */
+/* What metrics.c and metrics_write.c share: the rows and the histogram buckets. */
 #ifndef TAILFIN_BASE_METRICS_PARTS_H
 #define TAILFIN_BASE_METRICS_PARTS_H
 
@@ -23,8 +23,7 @@ enum { BUCKET_SUB = 16, BUCKET_BITS_MAX = 40, BUCKET_N = BUCKET_SUB * (BUCKET_BI
 
 /* The first value of bucket i, in microseconds; i may be BUCKET_N (the end). */
 uint64_t bucket_begin(size_t i);
-/* Sums a histogram over all blocks into counts[BUCKET_N]; returns the count, *sum_us may be NULL. */
-uint64_t metrics_sum_buckets(struct metrics *m, enum metric id, uint64_t *counts,
-                             uint64_t *sum_us);
+/* Sums a histogram over all blocks into counts[BUCKET_N]; returns the count. sum_us may be NULL. */
+uint64_t metrics_sum_buckets(struct metrics *m, enum metric id, uint64_t *counts, uint64_t *sum_us);
 
 #endif

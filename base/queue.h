@@ -6,10 +6,10 @@
 #ifndef TAILFIN_BASE_QUEUE_H
 #define TAILFIN_BASE_QUEUE_H
 
-#include "base/must.h"
-
 #include <stdbool.h>
 #include <stdint.h>
+
+#include "base/must.h"
 
 struct queue;
 
@@ -19,7 +19,10 @@ void queue_free(struct queue *q);
 /* Waits for room; false once the queue is closed (the item stays the caller's). */
 MUST_USE bool queue_push(struct queue *q, void *item);
 MUST_USE bool queue_try_push(struct queue *q, void *item); /* false also if full */
-/* Waits until an item, timeout_us (UINT64_MAX: for ever) or close; NULL then. Closed queues drain first. */
+/*
+ * Waits for an item, at most timeout_us (UINT64_MAX: for ever). NULL if the
+ * time is up, or the queue is closed and empty.
+ */
 void *queue_pop(struct queue *q, uint64_t timeout_us);
 void *queue_try_pop(struct queue *q);
 size_t queue_n(struct queue *q);

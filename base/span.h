@@ -73,7 +73,8 @@ size_t span_find(struct span a, size_t from, char c);
  */
 struct span span_split(struct span *rest, char separator);
 
-/* Base-10, the whole span, optional '-'; false if empty, junk or out of range. *out only on true. */
+/* Base 10, the whole span, optional '-'; false if empty, junk or out of range. *out only on true.
+ */
 bool span_i64(struct span a, int64_t *out);
 bool span_u64(struct span a, uint64_t *out);
 /* The whole span as a finite double in C syntax without hex; false else. */

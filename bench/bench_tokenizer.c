@@ -32,10 +32,14 @@ measure(const char *label, const char *const *names, size_t n_names)
 int
 main(void)
 {
-    static const char *const ascii[] = {"PeepoHappyDance", "catJAM", "KEKW", "monkaS_Christmas",
-                                        "somebody_with_a_long_name_2024", "xX_Gamer_Xx"};
-    static const char *const mixed[] = {"Caf\u00e9_Fran\u00e7ais", "\u041f\u0440\u0438\u0432\u0435\u0442",
-                                        "\u65e5\u672c\u8a9e", "\uff26\uff35\uff2c\uff2c", "na\u00efve",
+    static const char *const ascii[] = {
+        "PeepoHappyDance", "catJAM", "KEKW", "monkaS_Christmas", "somebody_with_a_long_name_2024",
+        "xX_Gamer_Xx"};
+    static const char *const mixed[] = {"Caf\u00e9_Fran\u00e7ais",
+                                        "\u041f\u0440\u0438\u0432\u0435\u0442",
+                                        "\u65e5\u672c\u8a9e",
+                                        "\uff26\uff35\uff2c\uff2c",
+                                        "na\u00efve",
                                         "\U0001d4da\U0001d4ea\U0001d4f9"};
     measure("ASCII", ascii, ARRAY_SIZE(ascii));
     measure("non-ASCII", mixed, ARRAY_SIZE(mixed));

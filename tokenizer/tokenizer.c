@@ -56,7 +56,7 @@ tkz_analyzer_init(struct tkz_analyzer *a, struct span separators, struct span sy
             a->actions[use][c] = action_of(a, (enum tkz_use)use, (unsigned char)c);
     for (uint32_t c = TKZ_LATIN_BEGIN; c < TKZ_LATIN_END; c++) {
         char *row = a->latin[c - TKZ_LATIN_BEGIN];
-        row[LATIN_FLAG] = translit_code_point(c, row);
+        row[LATIN_FLAG] = tkz_translit(c, row);
     }
 }
 
@@ -87,7 +87,7 @@ put_unit(const struct tkz_analyzer *a, const char *p, size_t n, char *w, size_t 
             text = a->latin[c - TKZ_LATIN_BEGIN];
             is_rewritten = text[LATIN_FLAG];
         } else {
-            is_rewritten = translit_code_point((uint32_t)c, replacement);
+            is_rewritten = tkz_translit((uint32_t)c, replacement);
         }
     }
     *w_n = is_rewritten ? strlen(text) : unit;
@@ -111,8 +111,7 @@ end_token(struct scan *s)
     if (s->w == s->token)
         return;
     size_t n = (size_t)(s->w - s->token);
-    s->tokens.v =
-        arena_grow(s->arena, s->tokens.v, &s->cap, s->tokens.n + 1, sizeof *s->tokens.v);
+    s->tokens.v = arena_grow(s->arena, s->tokens.v, &s->cap, s->tokens.n + 1, sizeof *s->tokens.v);
     s->tokens.v[s->tokens.n++] = (struct tkz_token){
         .text = {s->token, n < s->max_bytes ? n : s->max_bytes},
         .begin = s->begin,

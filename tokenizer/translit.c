@@ -74,7 +74,7 @@ decompose(uint32_t code_point, char out[TKZ_REPLACEMENT_MAX])
 }
 
 bool
-translit_code_point(uint32_t code_point, char out[TKZ_REPLACEMENT_MAX])
+tkz_translit(uint32_t code_point, char out[TKZ_REPLACEMENT_MAX])
 {
     if (!is_in(covered, ARRAY_SIZE(covered), code_point))
         return false;

@@ -9,6 +9,6 @@
  * NUL-terminated ("" if it is dropped). False if it is not rewritten but stays
  * as it is. Cost: three binary searches, and a decomposition for the rest.
  */
-bool translit_code_point(uint32_t code_point, char out[TKZ_REPLACEMENT_MAX]);
+bool tkz_translit(uint32_t code_point, char out[TKZ_REPLACEMENT_MAX]);
 
 #endif

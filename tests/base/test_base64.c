@@ -5,9 +5,14 @@
 
 #include <cmocka.h>
 
-static const char *const pairs[][2] = {
-    {"", ""}, {"f", "Zg=="}, {"fo", "Zm8="}, {"foo", "Zm9v"}, {"foob", "Zm9vYg=="},
-    {"fooba", "Zm9vYmE="}, {"foobar", "Zm9vYmFy"}, {"\xff\xef\xbe", "/+++"}};
+static const char *const pairs[][2] = {{"", ""},
+                                       {"f", "Zg=="},
+                                       {"fo", "Zm8="},
+                                       {"foo", "Zm9v"},
+                                       {"foob", "Zm9vYg=="},
+                                       {"fooba", "Zm9vYmE="},
+                                       {"foobar", "Zm9vYmFy"},
+                                       {"\xff\xef\xbe", "/+++"}};
 
 static void
 test_both_ways(void **state)
@@ -28,8 +33,9 @@ test_both_ways(void **state)
 static void
 test_refused(void **state)
 {
-    static const char *const bad[] = {"Z", "Zg", "Zg=", "Zg==Zg==", "Zh==", "Zm9=", "=m9v", "Z===",
-                                      "====", "Zm9v Zg==", "Zm-v", "Zm9v\n", "Z=9v"};
+    static const char *const bad[] = {
+        "Z",    "Zg",   "Zg=",       "Zg==Zg==", "Zh==",   "Zm9=", "=m9v",
+        "Z===", "====", "Zm9v Zg==", "Zm-v",     "Zm9v\n", "Z=9v"};
     struct buf out = {0};
     (void)state;
     for (size_t i = 0; i < ARRAY_SIZE(bad); i++)

@@ -53,8 +53,9 @@ test_align(void **state)
 static void
 test_round_trip(void **state)
 {
-    static const uint64_t values[] = {0, 1, 127, 128, 300, 16383, 16384, UINT32_MAX,
-                                      (uint64_t)1 << 62, (uint64_t)1 << 63, UINT64_MAX};
+    static const uint64_t values[] = {
+        0,         1, 127, 128, 300, 16383, 16384, UINT32_MAX, (uint64_t)1 << 62, (uint64_t)1 << 63,
+        UINT64_MAX};
     struct buf b = {0};
     (void)state;
     buf_put_u16(&b, 0x1234);
@@ -129,10 +130,8 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_append),
-        cmocka_unit_test(test_align),
-        cmocka_unit_test(test_round_trip),
-        cmocka_unit_test(test_reads_past_the_end),
+        cmocka_unit_test(test_append),      cmocka_unit_test(test_align),
+        cmocka_unit_test(test_round_trip),  cmocka_unit_test(test_reads_past_the_end),
         cmocka_unit_test(test_bad_varints),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

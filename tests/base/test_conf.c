@@ -225,11 +225,13 @@ test_texts(void **state)
     assert_non_null(strstr(out.p, "; The port to listen on.\n; takes 1..65535; default 8108; from "
                                   "environment\nhttp.port = 90\n"));
     assert_non_null(strstr(out.p, "; name = \n"));
-    assert_non_null(strstr(out.p, "; takes 0 or more bytes; default 10; from default\ncache = 10\n"));
+    assert_non_null(
+        strstr(out.p, "; takes 0 or more bytes; default 10; from default\ncache = 10\n"));
     buf_clear(&out);
     conf_write_help(c, &out);
     buf_putc(&out, '\0');
-    assert_non_null(strstr(out.p, "  --http.port <1..65535>\n      The port to listen on. (default 8108)\n"));
+    assert_non_null(
+        strstr(out.p, "  --http.port <1..65535>\n      The port to listen on. (default 8108)\n"));
     assert_non_null(strstr(out.p, "  --fast\n      Be fast. (default false)\n"));
     assert_null(strstr(out.p, "hunter2"));
     buf_fini(&out);
@@ -240,12 +242,9 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_defaults),
-        cmocka_unit_test(test_precedence),
-        cmocka_unit_test(test_file),
-        cmocka_unit_test(test_file_errors),
-        cmocka_unit_test(test_env),
-        cmocka_unit_test(test_args),
+        cmocka_unit_test(test_defaults), cmocka_unit_test(test_precedence),
+        cmocka_unit_test(test_file),     cmocka_unit_test(test_file_errors),
+        cmocka_unit_test(test_env),      cmocka_unit_test(test_args),
         cmocka_unit_test(test_texts),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

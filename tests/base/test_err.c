@@ -16,9 +16,9 @@ test_rows(void **state)
     assert_string_equal(rc_text(RC_ABSENT), "there is no such thing");
     assert_int_equal(rc_http(RC_INVALID), 400);
     assert_int_equal(rc_http(RC_BUSY), 503);
-    assert_string_equal(rc_name((enum rc)-999), "UNKNOWN");
-    assert_string_equal(rc_text((enum rc)-999), "an unknown result");
-    assert_int_equal(rc_http((enum rc)-999), 500);
+    assert_string_equal(rc_name((enum rc) - 999), "UNKNOWN");
+    assert_string_equal(rc_text((enum rc) - 999), "an unknown result");
+    assert_int_equal(rc_http((enum rc) - 999), 500);
 }
 
 static void

@@ -82,10 +82,10 @@ test_names(void **state)
     put(fs, "m", "old", false);
     fs_close(fs);
     fs = fs_record_open(dir);
-    put(fs, "tmp", "newer", true);                           /* 0 1 2 */
+    put(fs, "tmp", "newer", true);                            /* 0 1 2 */
     assert_int_equal(fs_rename(fs, "tmp", "m", NULL), RC_OK); /* 3 */
-    assert_int_equal(fs_sync_dir(fs, NULL), RC_OK);          /* 4 */
-    assert_int_equal(fs_unlink(fs, "m", NULL), RC_OK);       /* 5 */
+    assert_int_equal(fs_sync_dir(fs, NULL), RC_OK);           /* 4 */
+    assert_int_equal(fs_unlink(fs, "m", NULL), RC_OK);        /* 5 */
     assert_int_equal(fs_map(fs, "m", &map, NULL), RC_ABSENT); /* 6 */
     assert_false(fs_record_is_change(fs, 6));
     assert_true(fs_record_is_change(fs, 3));

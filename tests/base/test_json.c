@@ -89,9 +89,9 @@ test_strings(void **state)
     assert_int_equal(parse("\"caf\u00e9 \U0001f600\"", &a, &v, NULL), RC_OK);
     assert_true(span_eq_str(v.string, "caf\u00e9 \U0001f600"));
     /* Escapes beside plain strings, in names and values. */
-    assert_int_equal(parse("{\"a\":\"b\",\"\\u0063\":\"\\n\",\"d\":[\"\\\"\",\"x\",\"\\\\\"]}", &a, &v,
-                           NULL),
-                     RC_OK);
+    assert_int_equal(
+        parse("{\"a\":\"b\",\"\\u0063\":\"\\n\",\"d\":[\"\\\"\",\"x\",\"\\\\\"]}", &a, &v, NULL),
+        RC_OK);
     assert_true(span_eq_str(json_get_str(&v, "a", SPAN_LIT("?")), "b"));
     assert_true(span_eq_str(json_get_str(&v, "c", SPAN_LIT("?")), "\n"));
     const struct json *d = json_get(&v, "d");
@@ -119,17 +119,69 @@ test_text_may_be_freed(void **state)
 }
 
 static const struct span bad[] = {
-#define BAD(text) {text, sizeof(text) - 1}
-    BAD(""), BAD(" "), BAD("{"), BAD("["), BAD("]"), BAD("[1,]"), BAD("[,1]"), BAD("[1 2]"),
-    BAD("{\"a\"}"), BAD("{\"a\":}"), BAD("{\"a\":1,}"), BAD("{a:1}"), BAD("{1:1}"), BAD("{} {}"),
-    BAD("1 2"), BAD("nul"), BAD("truex"), BAD("True"), BAD("NaN"), BAD("Infinity"), BAD("01"),
-    BAD("1."), BAD(".5"), BAD("+1"), BAD("1e"), BAD("-"), BAD("0x1"), BAD("1e999"), BAD("-1e999"),
-    BAD("\""), BAD("\"a"), BAD("\"\\"), BAD("\"\\\""), BAD("\"\\x\""), BAD("\"\\u12\""), BAD("\"\\u12g4\""),
-    BAD("\"\n\""), BAD("\"\t\""), BAD("\"\0\""), BAD("1\0"), BAD("'a'"), BAD("[1]//x"), BAD("/**/1"),
-    BAD("\"\x80\""), BAD("\"\xc0\x80\""), BAD("\"\xed\xa0\x80\""), BAD("\"\xf4\x90\x80\x80\""),
-    BAD("\"\xc3\""), BAD("\"\\n\xc3\""), BAD("{\"\xff\":1}"), BAD("\xc3\xa9"), BAD("\xef\xbb\xbf{}"),
-    BAD("\"\\ud800\""), BAD("\"\\ud800x\""), BAD("\"\\udc00\""), BAD("\"\\ud800\\ud800\""),
-    BAD("\"\\ud800\\u0041\""), BAD("\"\\ud800\\n\""), BAD("{\"\\udfff\":1}"),
+#define BAD(text)                                                                                  \
+    {                                                                                              \
+        text, sizeof(text) - 1                                                                     \
+    }
+    BAD(""),
+    BAD(" "),
+    BAD("{"),
+    BAD("["),
+    BAD("]"),
+    BAD("[1,]"),
+    BAD("[,1]"),
+    BAD("[1 2]"),
+    BAD("{\"a\"}"),
+    BAD("{\"a\":}"),
+    BAD("{\"a\":1,}"),
+    BAD("{a:1}"),
+    BAD("{1:1}"),
+    BAD("{} {}"),
+    BAD("1 2"),
+    BAD("nul"),
+    BAD("truex"),
+    BAD("True"),
+    BAD("NaN"),
+    BAD("Infinity"),
+    BAD("01"),
+    BAD("1."),
+    BAD(".5"),
+    BAD("+1"),
+    BAD("1e"),
+    BAD("-"),
+    BAD("0x1"),
+    BAD("1e999"),
+    BAD("-1e999"),
+    BAD("\""),
+    BAD("\"a"),
+    BAD("\"\\"),
+    BAD("\"\\\""),
+    BAD("\"\\x\""),
+    BAD("\"\\u12\""),
+    BAD("\"\\u12g4\""),
+    BAD("\"\n\""),
+    BAD("\"\t\""),
+    BAD("\"\0\""),
+    BAD("1\0"),
+    BAD("'a'"),
+    BAD("[1]//x"),
+    BAD("/**/1"),
+    BAD("\"\x80\""),
+    BAD("\"\xc0\x80\""),
+    BAD("\"\xed\xa0\x80\""),
+    BAD("\"\xf4\x90\x80\x80\""),
+    BAD("\"\xc3\""),
+    BAD("\"\\n\xc3\""),
+    BAD("{\"\xff\":1}"),
+    BAD("\xc3\xa9"),
+    BAD("\xef\xbb\xbf{}"),
+    BAD("\"\\ud800\""),
+    BAD("\"\\ud800x\""),
+    BAD("\"\\udc00\""),
+    BAD("\"\\ud800\\ud800\""),
+    BAD("\"\\ud800\\u0041\""),
+    BAD("\"\\ud800\\n\""),
+    BAD("{\"\\udfff\":1}"),
 #undef BAD
 };
 
@@ -261,16 +313,11 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_values),
-        cmocka_unit_test(test_numbers),
-        cmocka_unit_test(test_strings),
-        cmocka_unit_test(test_text_may_be_freed),
-        cmocka_unit_test(test_refused),
-        cmocka_unit_test(test_error_offset),
-        cmocka_unit_test(test_depth),
-        cmocka_unit_test(test_repeated_names),
-        cmocka_unit_test(test_wide),
-        cmocka_unit_test(test_get),
+        cmocka_unit_test(test_values),  cmocka_unit_test(test_numbers),
+        cmocka_unit_test(test_strings), cmocka_unit_test(test_text_may_be_freed),
+        cmocka_unit_test(test_refused), cmocka_unit_test(test_error_offset),
+        cmocka_unit_test(test_depth),   cmocka_unit_test(test_repeated_names),
+        cmocka_unit_test(test_wide),    cmocka_unit_test(test_get),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -8,7 +8,8 @@
 #include "tests/support/rng.h"
 
 static const char *const seeds[] = {
-    ("{\"id\":\"01ARZ3NDEKTSV4RRFFQ69G5FAV\",\"name\":\"Peepo\\u00e9 \\ud83d\\ude00\",\"n\":[1,-2.5e3,"
+    ("{\"id\":\"01ARZ3NDEKTSV4RRFFQ69G5FAV\",\"name\":\"Peepo\\u00e9 "
+     "\\ud83d\\ude00\",\"n\":[1,-2.5e3,"
      "true,null,{\"a\":{}}],\"caf\u00e9\":\"\U0001f600\\n\\\\\",\"x\":18446744073709551616}"),
     "[[[[[[[[]]]]]]],\"\\\"\",\"\\\\\\\\\",\"\",{\"\":\"\"},0.1,1e-5]",
     "\"\\ud83d\\ude00\"",

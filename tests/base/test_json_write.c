@@ -132,10 +132,14 @@ test_strings(void **state)
 {
     (void)state;
     check_str(SPAN_LIT(""), "\"\"");
-    check_str(SPAN_LIT("a\"\\/\b\f\n\r\t\x01\x1f\x7f z"), "\"a\\\"\\\\/\\b\\f\\n\\r\\t\\u0001\\u001f\x7f z\"");
+    check_str(SPAN_LIT("a\"\\/\b\f\n\r\t\x01\x1f\x7f z"),
+              "\"a\\\"\\\\/\\b\\f\\n\\r\\t\\u0001\\u001f\x7f z\"");
     check_str(SPAN_LIT("\0"), "\"\\u0000\"");
     check_str(SPAN_LIT("caf\u00e9\u20ac\U0001f600"), "\"caf\u00e9\u20ac\U0001f600\"");
-    check_str(SPAN_LIT("a\xff" "b"), "\"a\ufffd" "b\"");
+    check_str(SPAN_LIT("a\xff"
+                       "b"),
+              "\"a\ufffd"
+              "b\"");
     check_str(SPAN_LIT("\xc3"), "\"\ufffd\"");
     check_str(SPAN_LIT("\xc3\xa9\xa9"), "\"\u00e9\ufffd\"");
     check_str(SPAN_LIT("\xed\xa0\x80"), "\"\ufffd\ufffd\ufffd\"");

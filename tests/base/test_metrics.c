@@ -158,10 +158,8 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_counts),
-        cmocka_unit_test(test_quantiles),
-        cmocka_unit_test(test_huge_values),
-        cmocka_unit_test(test_text),
+        cmocka_unit_test(test_counts),      cmocka_unit_test(test_quantiles),
+        cmocka_unit_test(test_huge_values), cmocka_unit_test(test_text),
         cmocka_unit_test(test_threads),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -175,10 +175,8 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_order_and_limits),
-        cmocka_unit_test(test_timeout),
-        cmocka_unit_test(test_close_drains),
-        cmocka_unit_test(test_close_wakes),
+        cmocka_unit_test(test_order_and_limits), cmocka_unit_test(test_timeout),
+        cmocka_unit_test(test_close_drains),     cmocka_unit_test(test_close_wakes),
         cmocka_unit_test(test_many_threads),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -53,8 +53,17 @@ test_split(void **state)
 static void
 test_integers(void **state)
 {
-    static const char *const bad[] = {"", "-", "+1", " 1", "1 ", "0x1", "1.0", "1e3", "--1",
-                                      "9223372036854775808", "-9223372036854775809",
+    static const char *const bad[] = {"",
+                                      "-",
+                                      "+1",
+                                      " 1",
+                                      "1 ",
+                                      "0x1",
+                                      "1.0",
+                                      "1e3",
+                                      "--1",
+                                      "9223372036854775808",
+                                      "-9223372036854775809",
                                       "99999999999999999999999"};
     int64_t i = 5;
     uint64_t u = 5;
@@ -75,8 +84,8 @@ test_integers(void **state)
 static void
 test_doubles(void **state)
 {
-    static const char *const bad[] = {"", "a", "1x", "0x10", "nan", "inf", "1e999", " 1", "1 ",
-                                      "1e", ".", "-", "1,5"};
+    static const char *const bad[] = {"",   "a",  "1x", "0x10", "nan", "inf", "1e999",
+                                      " 1", "1 ", "1e", ".",    "-",   "1,5"};
     double v = 5;
     (void)state;
     for (size_t k = 0; k < ARRAY_SIZE(bad); k++)
@@ -92,10 +101,8 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_compare),
-        cmocka_unit_test(test_parts),
-        cmocka_unit_test(test_split),
-        cmocka_unit_test(test_integers),
+        cmocka_unit_test(test_compare), cmocka_unit_test(test_parts),
+        cmocka_unit_test(test_split),   cmocka_unit_test(test_integers),
         cmocka_unit_test(test_doubles),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

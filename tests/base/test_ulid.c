@@ -29,10 +29,15 @@ test_known(void **state)
 static void
 test_refused(void **state)
 {
-    static const char *const bad[] = {"", "01ARZ3NDEKTSV4RRFFQ69G5FA", "01ARZ3NDEKTSV4RRFFQ69G5FAVX",
-                                      "81ARZ3NDEKTSV4RRFFQ69G5FAV", "01arz3ndektsv4rrffq69g5fav",
-                                      "01ARZ3NDEKTSV4RRFFQ69G5FAI", "01ARZ3NDEKTSV4RRFFQ69G5FAL",
-                                      "01ARZ3NDEKTSV4RRFFQ69G5FAO", "01ARZ3NDEKTSV4RRFFQ69G5FAU",
+    static const char *const bad[] = {"",
+                                      "01ARZ3NDEKTSV4RRFFQ69G5FA",
+                                      "01ARZ3NDEKTSV4RRFFQ69G5FAVX",
+                                      "81ARZ3NDEKTSV4RRFFQ69G5FAV",
+                                      "01arz3ndektsv4rrffq69g5fav",
+                                      "01ARZ3NDEKTSV4RRFFQ69G5FAI",
+                                      "01ARZ3NDEKTSV4RRFFQ69G5FAL",
+                                      "01ARZ3NDEKTSV4RRFFQ69G5FAO",
+                                      "01ARZ3NDEKTSV4RRFFQ69G5FAU",
                                       "-1ARZ3NDEKTSV4RRFFQ69G5FAV"};
     unsigned char b[ULID_BYTES_N] = {9};
     (void)state;

@@ -22,10 +22,23 @@ test_valid(void **state)
 static void
 test_invalid(void **state)
 {
-    static const char *const bad[] = {
-        "\x80", "\xbf", "\xc0\x80", "\xc1\xbf", "\xc2", "\xc2z", "\xe0\x9f\xbf", "\xe1\x80",
-        "\xe1\x80z", "\xed\xa0\x80", "\xed\xbf\xbf", "\xf0\x8f\xbf\xbf", "\xf0\x90\x80",
-        "\xf4\x90\x80\x80", "\xf5\x80\x80\x80", "\xfe", "\xff"};
+    static const char *const bad[] = {"\x80",
+                                      "\xbf",
+                                      "\xc0\x80",
+                                      "\xc1\xbf",
+                                      "\xc2",
+                                      "\xc2z",
+                                      "\xe0\x9f\xbf",
+                                      "\xe1\x80",
+                                      "\xe1\x80z",
+                                      "\xed\xa0\x80",
+                                      "\xed\xbf\xbf",
+                                      "\xf0\x8f\xbf\xbf",
+                                      "\xf0\x90\x80",
+                                      "\xf4\x90\x80\x80",
+                                      "\xf5\x80\x80\x80",
+                                      "\xfe",
+                                      "\xff"};
     (void)state;
     for (size_t i = 0; i < ARRAY_SIZE(bad); i++)
         for (size_t before = 0; before < 20; before++) {

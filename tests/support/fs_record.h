@@ -13,19 +13,19 @@
 
 #include "base/fs.h"
 
-enum fs_crash_data { /* what is left of bytes that were not synced */
-    FS_CRASH_DATA_DROP, /* nothing: a file is as at its last sync */
-    FS_CRASH_DATA_HALF, /* the first half of what was appended */
-    FS_CRASH_DATA_ZERO, /* the length, with zeroes for the bytes */
-    FS_CRASH_DATA_KEEP, /* all */
-    FS_CRASH_DATA_N
+enum fs_crash_data {                     /* what is left of bytes that were not synced */
+                     FS_CRASH_DATA_DROP, /* nothing: a file is as at its last sync */
+                     FS_CRASH_DATA_HALF, /* the first half of what was appended */
+                     FS_CRASH_DATA_ZERO, /* the length, with zeroes for the bytes */
+                     FS_CRASH_DATA_KEEP, /* all */
+                     FS_CRASH_DATA_N
 };
 
-enum fs_crash_names { /* what is left of names that were not synced */
-    FS_CRASH_NAMES_DROP, /* nothing: the directory is as at its last sync */
-    FS_CRASH_NAMES_HALF, /* the first half of the changes */
-    FS_CRASH_NAMES_KEEP, /* all */
-    FS_CRASH_NAMES_N
+enum fs_crash_names {                      /* what is left of names that were not synced */
+                      FS_CRASH_NAMES_DROP, /* nothing: the directory is as at its last sync */
+                      FS_CRASH_NAMES_HALF, /* the first half of the changes */
+                      FS_CRASH_NAMES_KEEP, /* all */
+                      FS_CRASH_NAMES_N
 };
 
 struct fs_crash {

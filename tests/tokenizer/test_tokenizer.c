@@ -86,8 +86,7 @@ test_examples(void **state)
     struct arena arena = {0};
     (void)state;
     for (size_t i = 0; i < ARRAY_SIZE(examples); i++)
-        assert_string_equal(tokens("", "", span_str(examples[i].text), &arena),
-                            examples[i].wanted);
+        assert_string_equal(tokens("", "", span_str(examples[i].text), &arena), examples[i].wanted);
     arena_fini(&arena);
 }
 
@@ -155,7 +154,8 @@ test_places(void **state)
     tkz_text(&a, SPAN_LIT(text), &arena, &t);
     assert_int_equal(t.n, ARRAY_SIZE(wanted));
     for (size_t i = 0; i < t.n; i++)
-        assert_true(span_eq_str(span_of(text + t.v[i].begin, t.v[i].end - t.v[i].begin), wanted[i]));
+        assert_true(
+            span_eq_str(span_of(text + t.v[i].begin, t.v[i].end - t.v[i].begin), wanted[i]));
     arena_fini(&arena);
 }
 
@@ -190,7 +190,12 @@ test_invalid_utf8(void **state)
     struct arena a = {0};
     (void)state;
     /* A high byte and up to three continuation bytes are one unit, kept. */
-    assert_string_equal(tokens("", "", SPAN_LIT("A\xff" "B \x80\x80 C"), &a), "a\xff" "b|\x80\x80|c");
+    assert_string_equal(tokens("", "",
+                               SPAN_LIT("A\xff"
+                                        "B \x80\x80 C"),
+                               &a),
+                        "a\xff"
+                        "b|\x80\x80|c");
     assert_string_equal(tokens("", "", SPAN_LIT("\xc3"), &a), "\xc3");
     assert_string_equal(tokens("", "", SPAN_LIT("\xc3\xa9\x80"), &a), "\xc3\xa9\x80");
     assert_string_equal(tokens("", "", SPAN_LIT("\xc3 \xa9"), &a), "\xc3|\xa9");
@@ -237,8 +242,8 @@ test_sort_key(void **state)
 static void
 test_sort_order(void **state)
 {
-    static const char *const sorted[] = {"\u0416", "\u0436", "\U0001f600", "1", "10", "2",
-                                         "zeta", "zetA a", "zeta b", "Zeta zoo"};
+    static const char *const sorted[] = {"\u0416", "\u0436", "\U0001f600", "1",      "10",
+                                         "2",      "zeta",   "zetA a",     "zeta b", "Zeta zoo"};
     struct tkz_analyzer a;
     struct buf last = {0};
     (void)state;
@@ -256,7 +261,8 @@ test_sort_order(void **state)
 static void
 test_fingerprint(void **state)
 {
-    static const char *const settings[][2] = {{"", ""}, {"_", ""}, {"", "_"}, {"-", ""}, {"_-", ""}};
+    static const char *const settings[][2] = {
+        {"", ""}, {"_", ""}, {"", "_"}, {"-", ""}, {"_-", ""}};
     uint64_t prints[ARRAY_SIZE(settings)];
     struct tkz_analyzer a;
     (void)state;
@@ -294,8 +300,9 @@ test_codepoints(void **state)
 static struct span
 random_text(struct rng *rng, bool is_valid, char out[256])
 {
-    static const char *const parts[] = {"a", "Z", "9", " ", "\n", "_", "-", ":", "\u00e9", "\u20ac",
-                                        "\u2026", "\u0416", "\u65e5", "\U0001f600", "\U0001d4da", "\uff21"};
+    static const char *const parts[] = {
+        "a",      "Z",      "9",      " ",      "\n",     "_",          "-",          ":",
+        "\u00e9", "\u20ac", "\u2026", "\u0416", "\u65e5", "\U0001f600", "\U0001d4da", "\uff21"};
     size_t n = 0;
     size_t wanted = rng_below(rng, 240);
     while (n < wanted) {
