@@ -177,10 +177,11 @@ bool
 app_monitor_handle(struct app *app, struct http_exchange *x)
 {
     const struct http_request *r = http_exchange_request(x);
-    if (r->n_parts != 1 || r->method != HTTP_GET)
+    /* The peer answers POST /health as well, and some probes send that. */
+    if (r->n_parts != 1 || (r->method != HTTP_GET && r->method != HTTP_POST))
         return false;
     for (size_t i = 0; i < ARRAY_SIZE(ROUTES); i++) {
-        if (!span_eq_str(r->parts[0], ROUTES[i].path))
+        if (!span_eq_str(r->parts[0], ROUTES[i].path) || (r->method == HTTP_POST && i > 0))
             continue;
         if (!ROUTES[i].action || qry_authorize(app->qry, x, ROUTES[i].action, SPAN_LIT("*")))
             ROUTES[i].answer(app, x);

@@ -1,0 +1,226 @@
+/*
+ * Writes of single documents, grouped; and writes by filter.
+ */
+#include "indexer/api.h"
+
+#include <stdio.h>
+
+static const char *
+param(const struct http_request *r, const char *name, struct span *value)
+{
+    const struct http_param *p = http_request_param(r, name);
+    *value = p ? p->value : (struct span){0};
+    return p ? name : NULL;
+}
+
+bool
+ing_api_read_action(struct http_exchange *x, enum ing_action *action, enum ing_dirty *dirty)
+{
+    static const char *const NAMES[] = {[ING_CREATE] = "create", [ING_UPSERT] = "upsert",
+                                        [ING_UPDATE] = "update", [ING_EMPLACE] = "emplace"};
+    const struct http_request *r = http_exchange_request(x);
+    struct span value;
+    bool is_known = !param(r, "action", &value);
+    *action = ING_CREATE;
+    for (size_t i = 0; !is_known && i < ARRAY_SIZE(NAMES); i++) {
+        is_known = span_eq_str(value, NAMES[i]);
+        if (is_known)
+            *action = (enum ing_action)i;
+    }
+    if (!is_known) {
+        http_reply_error(x, 400, "`action` is one of create, upsert, update, emplace");
+        return false;
+    }
+    *dirty = ING_DIRTY_REJECT;
+    if (param(r, "dirty_values", &value) && !ing_dirty_parse(value, dirty)) {
+        http_reply_error(x, 400, "`dirty_values` is one of reject, coerce_or_reject, coerce_or_drop, drop");
+        return false;
+    }
+    return true;
+}
+
+static bool
+read_object(struct http_exchange *x, struct json *out)
+{
+    struct err err = {0};
+    enum rc rc = json_parse(http_exchange_request(x)->body, http_exchange_arena(x), out, &err);
+    if (rc != RC_OK) {
+        http_reply_error(x, 400, "the body is no JSON: %s", err.text);
+        return false;
+    }
+    if (out->type != JSON_OBJECT) {
+        http_reply_error(x, 400, "a document is a JSON object");
+        return false;
+    }
+    return true;
+}
+
+bool
+ing_api_read_write(struct ing_api *a, struct http_exchange *x, struct ing_job *job)
+{
+    (void)a;
+    const struct http_request *r = http_exchange_request(x);
+    struct span value;
+    if (!ing_api_read_action(x, &job->write.action, &job->write.dirty))
+        return false;
+    job->write.collection = r->parts[1];
+    job->wants_document = true;
+    job->status = 200;
+    if (r->method == HTTP_DELETE) {
+        job->write.action = ING_DELETE;
+        job->write.id = r->parts[3];
+        job->ignores_absence = param(r, "ignore_not_found", &value) && span_eq_str(value, "true");
+        return true;
+    }
+    if (r->method == HTTP_PATCH) {
+        job->write.action = ING_UPDATE;
+        job->write.id = r->parts[3];
+    } else {
+        job->status = 201;
+    }
+    return read_object(x, &job->write.object);
+}
+
+/* ---- the single lane ---- */
+
+static void
+answer_single(struct ing_api *a, struct ing_job *job)
+{
+    struct ing_write *w = &job->write;
+    if (w->rc == RC_OK) {
+        metrics_add(a->counts, M_API_WRITES, 1);
+        ing_api_answer(job->x, job->status, w->stored);
+    } else if (w->rc == RC_ABSENT && job->ignores_absence) {
+        struct buf body = {0};
+        buf_puts(&body, "{\"id\":");
+        json_put_str(&body, w->id);
+        buf_putc(&body, '}');
+        http_reply(job->x, 200, "application/json; charset=utf-8", &body);
+    } else {
+        ing_api_refuse(job->x, w->rc, &w->err);
+    }
+    free(job);
+}
+
+void
+ing_api_run_singles(struct ing_api *a)
+{
+    struct arena arena = {0};
+    struct queue *lane = a->lanes[ING_LANE_SINGLE];
+    struct ing_write *writes = xcalloc(ING_GROUP_MAX, sizeof *writes);
+    struct ing_job **jobs = xcalloc(ING_GROUP_MAX, sizeof *jobs);
+    while ((jobs[0] = queue_pop(lane, UINT64_MAX))) {
+        size_t n = 1;
+        while (n < ING_GROUP_MAX && (jobs[n] = queue_try_pop(lane)))
+            n++;
+        for (size_t i = 0; i < n; i++)
+            writes[i] = jobs[i]->write;
+        ing_groups_run(a->groups, writes, n, &arena);
+        for (size_t i = 0; i < n; i++) {
+            jobs[i]->write = writes[i];
+            answer_single(a, jobs[i]);
+        }
+        arena_reset(&arena);
+    }
+    free(writes);
+    free(jobs);
+    arena_fini(&arena);
+}
+
+/* ---- by filter ---- */
+
+struct ids {
+    struct arena *arena;
+    struct span *v;
+    size_t n, cap;
+};
+
+static void
+note_id(void *arg, struct span id)
+{
+    struct ids *ids = arg;
+    ids->v = arena_grow(ids->arena, ids->v, &ids->cap, ids->n + 1, sizeof *ids->v);
+    ids->v[ids->n++] = arena_dup(ids->arena, id);
+}
+
+/* The ids that match filter_by; false: answered. "*" means all. */
+static bool
+find_ids(struct ing_api *a, struct http_exchange *x, struct ids *out)
+{
+    const struct http_request *r = http_exchange_request(x);
+    struct span filter;
+    struct err err = {0};
+    enum rc rc = RC_OK;
+    if (!param(r, "filter_by", &filter) || span_trim(filter).n == 0) {
+        http_reply_error(x, 400, "`filter_by` says which documents: it is missing");
+        return false;
+    }
+    if (span_eq_str(span_trim(filter), "*"))
+        filter = (struct span){0};
+    ing_groups_begin(a->groups);
+    const struct idx_collection *c = idx_snapshot_find(ing_groups_snapshot(a->groups), r->parts[1]);
+    if (!c)
+        rc = err_set(&err, RC_ABSENT, "Not Found");
+    else
+        rc = a->options.filter_ids(c, filter, note_id, out, &err);
+    ing_groups_end(a->groups);
+    if (rc != RC_OK)
+        ing_api_refuse(x, rc, &err);
+    return rc == RC_OK;
+}
+
+/* Runs one kind of write over all ids in groups; counts the successes. */
+static uint64_t
+write_all(struct ing_api *a, const struct ids *ids, const struct ing_write *pattern)
+{
+    struct arena arena = {0};
+    uint64_t n_done = 0;
+    for (size_t at = 0; at < ids->n;) {
+        size_t n = ids->n - at < ING_GROUP_MAX ? ids->n - at : ING_GROUP_MAX;
+        struct ing_write *writes = arena_calloc(&arena, n, sizeof *writes);
+        for (size_t i = 0; i < n; i++) {
+            writes[i] = *pattern;
+            writes[i].id = ids->v[at + i];
+        }
+        ing_groups_run(a->groups, writes, n, &arena);
+        for (size_t i = 0; i < n; i++)
+            n_done += writes[i].rc == RC_OK;
+        at += n;
+        arena_reset(&arena);
+    }
+    arena_fini(&arena);
+    metrics_add(a->counts, M_API_WRITES, n_done);
+    return n_done;
+}
+
+static void
+answer_count(struct http_exchange *x, const char *name, uint64_t n)
+{
+    struct buf body = {0};
+    buf_printf(&body, "{\"%s\":%llu}", name, (unsigned long long)n);
+    http_reply(x, 200, "application/json", &body);
+}
+
+void
+ing_api_delete_by_filter(struct ing_api *a, struct http_exchange *x)
+{
+    struct ids ids = {.arena = http_exchange_arena(x)};
+    if (!find_ids(a, x, &ids))
+        return;
+    const struct ing_write pattern = {.action = ING_DELETE,
+                                      .collection = http_exchange_request(x)->parts[1]};
+    answer_count(x, "num_deleted", write_all(a, &ids, &pattern));
+}
+
+void
+ing_api_update_by_filter(struct ing_api *a, struct http_exchange *x)
+{
+    struct ids ids = {.arena = http_exchange_arena(x)};
+    struct ing_write pattern = {.collection = http_exchange_request(x)->parts[1]};
+    if (!ing_api_read_action(x, &pattern.action, &pattern.dirty))
+        return;
+    pattern.action = ING_UPDATE;
+    if (!read_object(x, &pattern.object) || !find_ids(a, x, &ids))
+        return;
+    answer_count(x, "num_updated", write_all(a, &ids, &pattern));
+}
