@@ -23,21 +23,19 @@ sort_light_first(const struct idx_policy_item *items, size_t n, size_t *order)
     }
 }
 
-/* How many of the lightest to take so that each item less costs the least. */
+/* How many of the lightest to take: two, and on while the next is no more than twice their sum. */
 static size_t
-cheapest_run(const struct idx_policy_item *items, const size_t *order, size_t n)
+light_run(const struct idx_policy_item *items, const size_t *order, size_t n)
 {
-    uint64_t sum = weight_of(&items[order[0]]), best_sum = 0;
-    size_t best = 0;
-    for (size_t i = 1; i < n && i < IDX_POLICY_MERGE_MAX; i++) {
-        sum += weight_of(&items[order[i]]);
-        /* sum / i < best_sum / (best - 1), in double: weights may be large. */
-        if (best == 0 || (double)sum * (double)(best - 1) <= (double)best_sum * (double)i) {
-            best = i + 1;
-            best_sum = sum;
-        }
+    double sum = 0; /* weights may be large */
+    size_t i = 0;
+    for (; i < n && i < IDX_POLICY_MERGE_MAX; i++) {
+        double weight = (double)weight_of(&items[order[i]]);
+        if (i >= 2 && weight > 2 * sum)
+            break;
+        sum += weight;
     }
-    return best;
+    return i;
 }
 
 static bool
@@ -54,7 +52,7 @@ idx_policy_pick(const struct idx_policy_item *items, size_t n, size_t max_n, uin
     if (n == 0)
         return 0;
     sort_light_first(items, n, picked);
-    size_t n_picked = n > max_n && n > 1 ? cheapest_run(items, picked, n) : 0;
+    size_t n_picked = n > max_n && n > 1 ? light_run(items, picked, n) : 0;
     for (size_t i = n_picked; i < n; i++)
         if (is_decayed(&items[picked[i]], min_dead))
             n_picked = i + 1;

@@ -13,7 +13,7 @@ struct idx_policy_item {
 };
 
 enum {
-    IDX_POLICY_FILES = 6, /* file segments that a generation may rest with */
+    IDX_POLICY_FILES = 8, /* file segments that a generation may rest with */
     IDX_POLICY_RAM = 3,   /* RAM segments that may rest between two commits */
     IDX_POLICY_MERGE_MAX = 12, /* inputs of one merge */
 };
@@ -22,10 +22,11 @@ enum {
  * Chooses what to merge of n items: writes their numbers to picked (room for
  * n) and returns how many; 0: nothing to do; 1: that one alone, for its dead.
  *
- * With more than max_n items the cheapest run of small ones goes: of all runs
- * that begin with the smallest, the one with the least weight per item that
- * disappears. Runs of equal arrivals become geometric this way: an item of
- * weight w is rewritten about log(total / w) times. An item of which a quarter
+ * With more than max_n items the lightest go: two of them, and further ones
+ * while the next is no heavier than twice all before it. So no merge is wasted
+ * on something that is soon merged again, and equal arrivals become geometric:
+ * with max_n = 8 each of 10,000 is rewritten 7 times (test_policy.c prints it;
+ * without that rule 200 times). An item of which a quarter
  * or more is dead goes at any time, with everything smaller, since that is
  * nearly free then; min_dead keeps that from being done for a handful.
  */
