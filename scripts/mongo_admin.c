@@ -1,10 +1,13 @@
 /*
  * Runs one command against a MongoDB server and prints the reply as JSON:
  * mongo_admin URI DATABASE JSON. Exit status 0 if the server said ok. With
+ * JSON `-` it runs the commands of standard input, one a line, and prints a
+ * line for each: the reply, or {"ok": 0, "errmsg": ...}. With
  * DATABASE `--wait-primary` it waits until the server takes writes (30 s at
  * most). Compiled by mongod.sh, so that no mongo shell is needed.
  */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -31,6 +34,32 @@ run(mongoc_client_t *client, const char *database, const char *json)
     bson_destroy(&reply);
     bson_destroy(command);
     return is_ok ? 0 : 1;
+}
+
+static int
+run_lines(mongoc_client_t *client, const char *database)
+{
+    char *line = NULL;
+    size_t cap = 0;
+    while (getline(&line, &cap, stdin) > 0) {
+        bson_error_t error = {0};
+        bson_t reply = BSON_INITIALIZER;
+        bson_t *command = bson_new_from_json((const uint8_t *)line, -1, &error);
+        if (command) {
+            bson_destroy(&reply);
+            mongoc_client_command_simple(client, database, command, NULL, &reply, &error);
+        }
+        if (bson_empty(&reply))
+            BCON_APPEND(&reply, "ok", BCON_INT32(0), "errmsg", BCON_UTF8(error.message));
+        char *text = bson_as_relaxed_extended_json(&reply, NULL);
+        printf("%s\n", text ? text : "{\"ok\": 0}");
+        fflush(stdout);
+        bson_free(text);
+        bson_destroy(&reply);
+        bson_destroy(command);
+    }
+    free(line);
+    return 0;
 }
 
 static int
@@ -62,8 +91,12 @@ main(int argc, char **argv)
     mongoc_init();
     int status = 2;
     mongoc_client_t *client = mongoc_client_new(argv[1]);
-    if (client)
-        status = argc < 4 ? wait_primary(client) : run(client, argv[2], argv[3]);
+    if (client && argc < 4)
+        status = wait_primary(client);
+    else if (client && strcmp(argv[3], "-") == 0)
+        status = run_lines(client, argv[2]);
+    else if (client)
+        status = run(client, argv[2], argv[3]);
     else
         fprintf(stderr, "mongo_admin: no valid URI\n");
     mongoc_client_destroy(client);
