@@ -105,23 +105,18 @@ shortest(double v, bool is_float, char text[40])
     }
 }
 
-/* Digits and the place of the point as decimal text. */
+/* Digits and the place of the point as decimal text; no whole number. */
 static void
 put_decimal(struct buf *out, struct span digits, int exponent)
 {
-    int n = (int)digits.n;
     int before_point = exponent + 1;
     if (before_point <= 0) {
         buf_puts(out, "0.");
         for (int i = before_point; i < 0; i++)
             buf_putc(out, '0');
         buf_put_span(out, digits);
-    } else if (n <= before_point) {
-        buf_put_span(out, digits);
-        for (int i = n; i < before_point; i++)
-            buf_putc(out, '0');
-        buf_puts(out, ".0");
     } else {
+        must((size_t)before_point < digits.n);
         buf_put(out, digits.p, (size_t)before_point);
         buf_putc(out, '.');
         buf_put_span(out, span_from(digits, (size_t)before_point));

@@ -69,13 +69,10 @@ xgrow(void *p, size_t *cap, size_t need, size_t element_bytes)
 {
     if (need <= *cap)
         return p;
-    size_t wanted = *cap < 8 ? 8 : *cap;
-    while (wanted < need) {
-        must(wanted <= SIZE_MAX / 2);
+    must(need <= SIZE_MAX / 4);
+    size_t wanted = *cap < 4 ? 8 : *cap * 2;
+    while (wanted < need)
         wanted *= 2;
-    }
-    if (*cap && wanted < *cap * 2)
-        wanted = *cap * 2;
     must(element_bytes == 0 || wanted <= SIZE_MAX / element_bytes);
     p = xrealloc(p, wanted * element_bytes);
     *cap = wanted;

@@ -139,6 +139,7 @@ test_file_errors(void **state)
         {"write-mode = half\n", "none | full"},
         {"cache = x\n", "0 or more bytes: Room."},
         {"name = x\njust words\n", "line 2: not of the form name = value"},
+        {"nme = x\nname = y\nfast = maybe\n", "line 1: there is no option \"nme\""},
     };
     struct err err = {0};
     (void)state;
@@ -153,6 +154,29 @@ test_file_errors(void **state)
     struct conf *c = conf_new(rows, ROWS_N);
     assert_int_equal(conf_read_file(c, "/nonexistent/file", &err), RC_ABSENT);
     assert_int_equal(conf_read_file(c, "/", &err), RC_IO);
+    conf_free(c);
+}
+
+/* What libinih would cut in two without a word. */
+static void
+test_long_lines(void **state)
+{
+    struct conf *c = conf_new(rows, ROWS_N);
+    struct buf text = {0};
+    struct err err;
+    (void)state;
+    buf_printf(&text, "name = %0*d\n", 20000, 1);
+    buf_putc(&text, '\0');
+    assert_int_equal(read_text(c, text.p, &err), RC_INVALID);
+    assert_non_null(strstr(err.text, "has a line above"));
+    buf_clear(&text);
+    for (unsigned i = 0; i < 200000; i++)
+        buf_puts(&text, "; text\n");
+    buf_putc(&text, '\0');
+    assert_int_equal(read_text(c, text.p, &err), RC_INVALID);
+    assert_non_null(strstr(err.text, "is larger than"));
+    assert_null(conf_str(c, NAME));
+    buf_fini(&text);
     conf_free(c);
 }
 
@@ -242,10 +266,10 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_defaults), cmocka_unit_test(test_precedence),
-        cmocka_unit_test(test_file),     cmocka_unit_test(test_file_errors),
-        cmocka_unit_test(test_env),      cmocka_unit_test(test_args),
-        cmocka_unit_test(test_texts),
+        cmocka_unit_test(test_defaults),   cmocka_unit_test(test_precedence),
+        cmocka_unit_test(test_file),       cmocka_unit_test(test_file_errors),
+        cmocka_unit_test(test_long_lines), cmocka_unit_test(test_env),
+        cmocka_unit_test(test_args),       cmocka_unit_test(test_texts),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
