@@ -19,13 +19,12 @@ ulid_write(const unsigned char bytes[ULID_BYTES_N], char text[ULID_TEXT_N])
     }
 }
 
-/* 0..31; 32 for anything else. */
-static uint32_t
-digit(char c)
-{
-    const char *hit = c ? memchr(alphabet, c, 32) : NULL;
-    return hit ? (uint32_t)(hit - alphabet) : 32;
-}
+/* By character: its value 0..31 plus one, 0 if it is none. A table, as ids are read per lookup. */
+static const unsigned char values[256] = {
+    ['0'] = 1,  ['1'] = 2,  ['2'] = 3,  ['3'] = 4,  ['4'] = 5,  ['5'] = 6,  ['6'] = 7,  ['7'] = 8,
+    ['8'] = 9,  ['9'] = 10, ['A'] = 11, ['B'] = 12, ['C'] = 13, ['D'] = 14, ['E'] = 15, ['F'] = 16,
+    ['G'] = 17, ['H'] = 18, ['J'] = 19, ['K'] = 20, ['M'] = 21, ['N'] = 22, ['P'] = 23, ['Q'] = 24,
+    ['R'] = 25, ['S'] = 26, ['T'] = 27, ['V'] = 28, ['W'] = 29, ['X'] = 30, ['Y'] = 31, ['Z'] = 32};
 
 bool
 ulid_read(struct span text, unsigned char bytes[ULID_BYTES_N])
@@ -37,10 +36,10 @@ ulid_read(struct span text, unsigned char bytes[ULID_BYTES_N])
     if (text.n != ULID_TEXT_N || text.p[0] > '7')
         return false;
     for (size_t i = 0; i < ULID_TEXT_N; i++) {
-        uint32_t d = digit(text.p[i]);
-        if (d == 32)
+        uint32_t value = values[(unsigned char)text.p[i]];
+        if (value == 0)
             return false;
-        bits = bits << 5 | d;
+        bits = bits << 5 | (value - 1);
         n_bits += i == 0 ? 3 : 5;
         if (n_bits >= 8) {
             n_bits -= 8;
