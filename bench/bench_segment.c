@@ -12,7 +12,19 @@
 
 #include "index/parts.h"
 
-enum { F_NAME, F_TAGS, F_OWNER, F_SCORE, F_AT, F_RANK, F_IS_ON, F_IS_ZERO, F_FLAGS, F_COUNT, N_FIELDS };
+enum {
+    F_NAME,
+    F_TAGS,
+    F_OWNER,
+    F_SCORE,
+    F_AT,
+    F_RANK,
+    F_IS_ON,
+    F_IS_ZERO,
+    F_FLAGS,
+    F_COUNT,
+    N_FIELDS
+};
 
 struct bench {
     struct arena arena;
@@ -78,8 +90,8 @@ init_schema(struct bench *b)
         [F_FLAGS] = {{"flags", 5}, SCH_INT32, SCH_INDEXED | SCH_SORT, {0}, NULL},
         [F_COUNT] = {{"count", 5}, SCH_INT64, SCH_INDEXED | SCH_SORT, {0}, NULL},
     };
-    b->schema = (struct sch_collection){.fields = fields, .n_fields = N_FIELDS, .default_sort = -1,
-                                        .tie = SCH_TIE_ID};
+    b->schema = (struct sch_collection){
+        .fields = fields, .n_fields = N_FIELDS, .default_sort = -1, .tie = SCH_TIE_ID};
 }
 
 /* Lower-cases and splits at anything that is no letter or digit; a stand-in for the tokenizer. */
@@ -115,8 +127,8 @@ make_doc(struct bench *b, uint32_t i, struct idx_doc *doc, struct buf *json, cha
     uint32_t n_tags = (uint32_t)(r % 3), at = 1200;
     for (uint32_t t = 0; t < n_tags; t++) {
         struct span tag = b->names[(r >> (8 * t + 8)) % 500 % b->n_names];
-        b->tags[t] = (struct idx_text){b->tag_tokens[t],
-                                       split(tag, b->lower + at, b->tag_tokens[t], 4), tag, {0}};
+        b->tags[t] = (struct idx_text){
+            b->tag_tokens[t], split(tag, b->lower + at, b->tag_tokens[t], 4), tag, {0}};
         at += 200;
     }
     memset(bytes, 0, sizeof bytes);
@@ -132,9 +144,10 @@ make_doc(struct bench *b, uint32_t i, struct idx_doc *doc, struct buf *json, cha
         b->values[f] = (struct idx_value){1, {.i64 = &b->numbers[f]}};
     }
     buf_clear(json);
-    buf_printf(json, "{\"id\":\"%.*s\",\"name\":\"%.*s\",\"owner\":\"%.*s\",\"score\":%d,\"at\":%d,"
-                     "\"rank\":%d,\"is_on\":true,\"is_zero\":false,\"flags\":%d,\"count\":%d,"
-                     "\"search_updated_at\":1671271360768,\"tags\":[\"one\",\"two\"]}",
+    buf_printf(json,
+               "{\"id\":\"%.*s\",\"name\":\"%.*s\",\"owner\":\"%.*s\",\"score\":%d,\"at\":%d,"
+               "\"rank\":%d,\"is_on\":true,\"is_zero\":false,\"flags\":%d,\"count\":%d,"
+               "\"search_updated_at\":1671271360768,\"tags\":[\"one\",\"two\"]}",
                ULID_TEXT_N, id, SPAN_ARG(name), ULID_TEXT_N, b->owner_text,
                (int)b->numbers[F_SCORE], (int)b->numbers[F_AT], (int)b->numbers[F_RANK],
                (int)b->numbers[F_FLAGS], (int)b->numbers[F_COUNT]);
@@ -182,14 +195,14 @@ build(struct bench *b, uint32_t begin, uint32_t end, bool is_loud)
 static void
 print_sizes(const struct idx_segment *s)
 {
-    static const char *const names[SEG_KIND_N] = {"",       "ids",    "id table", "seq",
-                                                  "blocks", "docs",   "column",   "order",
+    static const char *const names[SEG_KIND_N] = {"",       "ids",      "id table", "seq",
+                                                  "blocks", "docs",     "column",   "order",
                                                   "dict",   "postings", "forward"};
     (void)printf("size     %.1f bytes a document\n", (double)s->bytes.n / s->n_docs);
     for (uint32_t i = 0; i < s->n_sections; i++) {
         const struct idx_section *x = &s->sections[i];
-        (void)printf("         %-8s field %2d sub %d: %7.2f (n %u)\n", names[x->kind], (int)x->field,
-                     x->sub, (double)x->bytes.n / s->n_docs, x->n);
+        (void)printf("         %-8s field %2d sub %d: %7.2f (n %u)\n", names[x->kind],
+                     (int)x->field, x->sub, (double)x->bytes.n / s->n_docs, x->n);
     }
 }
 
@@ -208,8 +221,8 @@ bench_merge(struct bench *b, uint32_t n_parts)
             live[i][doc / 64] |= (uint64_t)(doc % 50 != 0) << (doc % 64);
             n_live += doc % 50 != 0;
         }
-        inputs[i] = (struct idx_merge_input){parts[i], live[i], n_live,
-                                             xmalloc(each * sizeof(uint32_t))};
+        inputs[i] =
+            (struct idx_merge_input){parts[i], live[i], n_live, xmalloc(each * sizeof(uint32_t))};
     }
     struct buf out = {0};
     struct err err = {0};
@@ -228,6 +241,51 @@ bench_merge(struct bench *b, uint32_t n_parts)
     free(parts);
     free(live);
     free(inputs);
+}
+
+/* What a publication costs: small batches, one builder, and merging ten of them. */
+static void
+bench_small(struct bench *b)
+{
+    enum { BATCH = 100, N = 200 };
+    struct idx_builder *builder = idx_builder_new(&b->schema, false);
+    struct buf json = {0};
+    struct idx_doc doc;
+    char id[ULID_TEXT_N];
+    uint64_t finish_us = 0, open_us = 0, merge_us = 0;
+    uint64_t live[2] = {UINT64_MAX, ((uint64_t)1 << (BATCH - 64)) - 1};
+    static uint32_t new_doc[10][BATCH];
+    struct idx_merge_input inputs[10];
+    struct idx_segment *parts[10];
+    for (uint32_t i = 0; i < N; i++) {
+        struct buf bytes = {0}, merged = {0};
+        for (uint32_t j = 0; j < BATCH; j++) {
+            make_doc(b, i * BATCH + j, &doc, &json, id);
+            (void)idx_builder_add(builder, &doc);
+        }
+        uint64_t start = clock_us();
+        enum rc rc = idx_builder_finish(builder, &bytes, NULL);
+        uint64_t built = clock_us();
+        if (rc == RC_OK)
+            rc = idx_segment_open_ram(&bytes, &b->schema, &parts[i % 10], NULL);
+        must(rc == RC_OK);
+        open_us += clock_us() - built;
+        finish_us += built - start;
+        inputs[i % 10] = (struct idx_merge_input){parts[i % 10], live, BATCH, new_doc[i % 10]};
+        if (i % 10 != 9)
+            continue;
+        start = clock_us();
+        rc = idx_segment_merge(inputs, 10, &b->schema, NULL, &merged, NULL);
+        merge_us += clock_us() - start;
+        must(rc == RC_OK);
+        buf_fini(&merged);
+        for (uint32_t j = 0; j < 10; j++)
+            idx_segment_free(parts[j]);
+    }
+    (void)printf("small    %d documents: finish %.0f us, open %.1f us; merge of 10: %.0f us\n",
+                 BATCH, (double)finish_us / N, (double)open_us / N, (double)merge_us / (N / 10));
+    idx_builder_free(builder);
+    buf_fini(&json);
 }
 
 /* A depth-first walk that leaves every path at the given depth, as an automaton that died there. */
@@ -281,7 +339,8 @@ bench_lookups(struct bench *b, const struct idx_segment *s)
     uint32_t list[64], n = 0;
     for (uint32_t i = 0; i < N; i++)
         n += idx_forward(t, (uint32_t)(next_random(b) % s->n_docs), list, 64);
-    (void)printf("forward  %.1f ns (%.2f each)\n", (double)(clock_us() - us) * 1e3 / N, n / (double)N);
+    (void)printf("forward  %.1f ns (%.2f each)\n", (double)(clock_us() - us) * 1e3 / N,
+                 n / (double)N);
     us = clock_us();
     uint64_t sum = 0;
     for (uint32_t i = 0; i < N; i++)
@@ -316,7 +375,8 @@ bench_docs(struct bench *b, const struct idx_segment *s)
     enum { N = 5000 };
     uint64_t us = clock_us();
     for (uint32_t i = 0; i < N; i++)
-        must(idx_doc_reader_get(r, s, (uint32_t)(next_random(b) % s->n_docs), &json, NULL) == RC_OK);
+        must(idx_doc_reader_get(r, s, (uint32_t)(next_random(b) % s->n_docs), &json, NULL) ==
+             RC_OK);
     (void)printf("document %.1f us at random\n", (double)(clock_us() - us) / N);
     us = clock_us();
     for (uint32_t i = 0; i < s->n_docs; i++)
@@ -349,6 +409,7 @@ main(int argc, char **argv)
     enum rc rc = idx_segment_verify(s, NULL, NULL);
     (void)printf("verify   %.0f ms (%s)\n", (double)(clock_us() - start) / 1000, rc_name(rc));
     idx_segment_free(s);
+    bench_small(&b);
     bench_merge(&b, 8);
     bench_merge(&b, 100);
     arena_fini(&b.arena);

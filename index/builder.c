@@ -173,7 +173,8 @@ static struct inverted
 invert(const struct lists *l)
 {
     uint32_t n = l->vocab.n;
-    uint32_t *last = xmalloc(n * sizeof *last); /* the newest document of each, so that it counts once */
+    uint32_t *last =
+        xmalloc(n * sizeof *last); /* the newest document of each, so that it counts once */
     uint32_t *starts = xcalloc((size_t)n + 2, sizeof *starts);
     memset(last, 0xff, n * sizeof *last);
     for (uint32_t doc = 0, at = 0; doc < l->ends.n; doc++)
@@ -270,8 +271,7 @@ write_all(struct idx_builder *b, struct idx_layout *l, struct err *err)
     if (b->schema->tie == SCH_TIE_SEQ) {
         idx_layout_open(l);
         buf_put_span(l->out, buf_span(&b->seqs));
-        idx_layout_close(
-            l, (struct idx_row){.kind = SEG_SEQ, .field = UINT32_MAX, .n = b->n_docs});
+        idx_layout_close(l, (struct idx_row){.kind = SEG_SEQ, .field = UINT32_MAX, .n = b->n_docs});
     }
     rc = idx_ids_write(&b->ids, l, err);
     for (uint32_t i = 0; rc == RC_OK && i < b->schema->n_fields; i++)

@@ -98,8 +98,7 @@ idx_doc_reader_reset(struct idx_doc_reader *r)
 }
 
 static enum rc
-expand(struct idx_doc_reader *r, const struct idx_doc_block *b, struct span stored,
-       struct err *err)
+expand(struct idx_doc_reader *r, const struct idx_doc_block *b, struct span stored, struct err *err)
 {
     if (!r->zstd)
         r->zstd = ZSTD_createDCtx();

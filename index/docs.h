@@ -10,17 +10,17 @@
 
 /* ---- reading ---- */
 
-struct idx_docs { /* of an open segment */
+struct idx_docs {     /* of an open segment */
     const char *rows; /* SEG_DOC_ROW_N bytes a block */
     uint32_t n_blocks, n_docs;
     struct span bytes; /* of all blocks */
 };
 
-struct idx_doc_block { /* a row of SEG_DOC_BLOCKS */
-    uint64_t offset;   /* in SEG_DOC_BYTES */
-    uint32_t first, n; /* documents */
+struct idx_doc_block {        /* a row of SEG_DOC_BLOCKS */
+    uint64_t offset;          /* in SEG_DOC_BYTES */
+    uint32_t first, n;        /* documents */
     uint32_t raw_n, stored_n; /* bytes; equal: raw */
-    uint64_t checksum; /* of the stored bytes */
+    uint64_t checksum;        /* of the stored bytes */
 };
 
 bool idx_docs_open(struct idx_docs *d, const struct idx_section *rows, struct span bytes);

@@ -23,14 +23,14 @@ enum { SEG_HAS_SEQ = 1u << 0 };
 
 /* What a section holds; the number is stored. */
 enum seg_kind {
-    SEG_IDS = 1,     /* ids by ordinal */
-    SEG_ID_TABLE,    /* hash table from id to ordinal */
-    SEG_SEQ,         /* u64 by ordinal */
-    SEG_DOC_BLOCKS,  /* where the blocks of stored documents are */
-    SEG_DOC_BYTES,   /* those blocks; each has its own checksum in SEG_DOC_BLOCKS */
-    SEG_COLUMN,      /* of a field; sub = enum sch_type */
-    SEG_ORDER,       /* of a field */
-    SEG_DICT,        /* of a field; sub = enum idx_terms_kind, as for the next two */
+    SEG_IDS = 1,    /* ids by ordinal */
+    SEG_ID_TABLE,   /* hash table from id to ordinal */
+    SEG_SEQ,        /* u64 by ordinal */
+    SEG_DOC_BLOCKS, /* where the blocks of stored documents are */
+    SEG_DOC_BYTES,  /* those blocks; each has its own checksum in SEG_DOC_BLOCKS */
+    SEG_COLUMN,     /* of a field; sub = enum sch_type */
+    SEG_ORDER,      /* of a field */
+    SEG_DICT,       /* of a field; sub = enum idx_terms_kind, as for the next two */
     SEG_POSTINGS,
     SEG_FORWARD,
     SEG_KIND_N
@@ -54,12 +54,12 @@ enum seg_mode {
 };
 
 enum {
-    SEG_BLOCK = 32,       /* entries that share an offset in runs and dictionaries */
-    SEG_LONG = 255,       /* length byte of a run whose length is stored before its bytes */
-    SEG_SLACK = 64,       /* zero bytes behind arrays that are read by whole words */
-    SEG_LIST_MAX = 256,   /* documents from which on postings are a roaring bitmap */
+    SEG_BLOCK = 32,              /* entries that share an offset in runs and dictionaries */
+    SEG_LONG = 255,              /* length byte of a run whose length is stored before its bytes */
+    SEG_SLACK = 64,              /* zero bytes behind arrays that are read by whole words */
+    SEG_LIST_MAX = 256,          /* documents from which on postings are a roaring bitmap */
     SEG_DOC_BLOCK_N = 16 * 1024, /* stored documents: raw bytes at which a block is closed */
-    SEG_DOC_ROW_N = 32,   /* bytes of a row of SEG_DOC_BLOCKS */
+    SEG_DOC_ROW_N = 32,          /* bytes of a row of SEG_DOC_BLOCKS */
 };
 
 /* Postings entry: this bit clear: the only document; set: offset of the record in 4 bytes. */

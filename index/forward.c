@@ -24,8 +24,7 @@ idx_forward_open(struct idx_terms *t, struct idx_section *s)
         return idx_runs_open(&t->lists, s->bytes, s->n, s->flags & SEG_HAS_LONG);
     t->width = s->extra;
     t->fixed = s->bytes.p;
-    return t->width >= 1 && t->width <= 4 &&
-           s->bytes.n == (uint64_t)s->n * t->width + SEG_SLACK;
+    return t->width >= 1 && t->width <= 4 && s->bytes.n == (uint64_t)s->n * t->width + SEG_SLACK;
 }
 
 /* ---- reading ---- */

@@ -12,7 +12,7 @@
 
 struct idx_ids {
     uint32_t n;
-    const char *ulids;    /* 16 bytes each; NULL: runs */
+    const char *ulids; /* 16 bytes each; NULL: runs */
     struct idx_runs runs;
     const uint32_t *slots; /* the table: 0 empty, else fingerprint << n_doc_bits | (doc + 1) */
     uint32_t n_slots, n_doc_bits;
@@ -29,7 +29,7 @@ bool idx_ids_find(const struct idx_ids *ids, struct span id, uint32_t *doc);
 
 /* ---- writing ---- */
 
-struct idx_ids_out { /* all-zero is empty */
+struct idx_ids_out {  /* all-zero is empty */
     struct buf ulids; /* while all are ULIDs */
     struct idx_runs_out runs;
     uint32_t n;

@@ -15,11 +15,13 @@ check_inputs(const struct idx_merge *m, struct err *err)
         const struct idx_segment *s = m->inputs[i].segment;
         for (uint32_t j = 0; j < s->n_sections; j++)
             if (s->sections[j].kind != SEG_DOC_BYTES && !idx_section_good(&s->sections[j]))
-                return err_set(err, RC_CORRUPT, "section %u of a segment to be merged fails its "
-                                                "checksum",
+                return err_set(err, RC_CORRUPT,
+                               "section %u of a segment to be merged fails its "
+                               "checksum",
                                j);
         if (s->n_fields > m->schema->n_fields)
-            return err_set(err, RC_INVALID, "a segment to be merged has more fields than the schema");
+            return err_set(err, RC_INVALID,
+                           "a segment to be merged has more fields than the schema");
     }
     return RC_OK;
 }

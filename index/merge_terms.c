@@ -6,14 +6,14 @@
  */
 #include "index/merge.h"
 
-struct source { /* one input's dictionary */
+struct source {                    /* one input's dictionary */
     const struct idx_terms *terms; /* NULL: the input has none */
     const uint32_t *new_doc;
     uint32_t n_docs;
     struct idx_walk walk;
-    uint64_t head;    /* of the walk's term: decides most comparisons */
+    uint64_t head;     /* of the walk's term: decides most comparisons */
     uint32_t *new_ord; /* by old ordinal; UINT32_MAX: dropped */
-    uint64_t *used;   /* sort keys: bit per old ordinal that a live document has */
+    uint64_t *used;    /* sort keys: bit per old ordinal that a live document has */
 };
 
 struct work {
@@ -117,8 +117,8 @@ merge_term(struct work *w, struct buf *term)
         size_t n_before = w->docs.n;
         if (w->kind != IDX_SORT)
             add_docs(w, s);
-        bool has_live = w->kind == IDX_SORT ? s->used[old / 64] >> (old % 64) & 1
-                                            : w->docs.n > n_before;
+        bool has_live =
+            w->kind == IDX_SORT ? s->used[old / 64] >> (old % 64) & 1 : w->docs.n > n_before;
         s->new_ord[old] = has_live ? ord : UINT32_MAX;
         is_used |= has_live;
         heap_next(w);

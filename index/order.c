@@ -50,7 +50,8 @@ docs_by_tie(const struct idx_layout *l, enum sch_tie tie, uint32_t n_docs)
 {
     struct ties ties = {0};
     struct idx_section view;
-    bool is_there = idx_layout_find(l, (struct idx_row){.kind = SEG_IDS, .field = UINT32_MAX}, &view);
+    bool is_there =
+        idx_layout_find(l, (struct idx_row){.kind = SEG_IDS, .field = UINT32_MAX}, &view);
     must(is_there && idx_ids_open(&ties.ids, &view));
     if (tie == SCH_TIE_SEQ &&
         idx_layout_find(l, (struct idx_row){.kind = SEG_SEQ, .field = UINT32_MAX}, &view))

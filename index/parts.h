@@ -10,15 +10,15 @@
 
 struct idx_segment {
     struct span bytes;
-    struct buf owned;   /* RAM: the same bytes */
-    struct fs *fs;      /* a file; NULL in RAM */
+    struct buf owned; /* RAM: the same bytes */
+    struct fs *fs;    /* a file; NULL in RAM */
     struct fs_map map;
     uint32_t n_docs, n_fields, n_sections;
     enum sch_tie tie;
     struct idx_section *sections;
-    struct idx_terms **terms;      /* n_fields * IDX_TERMS_KIND_N; NULL: no such terms */
-    struct idx_section **columns;  /* n_fields */
-    struct idx_section **orders;   /* n_fields */
+    struct idx_terms **terms;     /* n_fields * IDX_TERMS_KIND_N; NULL: no such terms */
+    struct idx_section **columns; /* n_fields */
+    struct idx_section **orders;  /* n_fields */
     struct idx_section *ids_section, *id_table, *seq, *doc_rows;
     struct idx_ids ids;
     struct idx_docs docs;

@@ -78,8 +78,8 @@ idx_runs_offset(const struct idx_runs *r, uint32_t i)
     __m128i b = _mm_loadu_si128((const void *)(lengths + 16));
     a = _mm_and_si128(a, _mm_loadu_si128((const void *)window));
     b = _mm_and_si128(b, _mm_loadu_si128((const void *)(window + 16)));
-    __m128i sum = _mm_add_epi64(_mm_sad_epu8(a, _mm_setzero_si128()),
-                                _mm_sad_epu8(b, _mm_setzero_si128()));
+    __m128i sum =
+        _mm_add_epi64(_mm_sad_epu8(a, _mm_setzero_si128()), _mm_sad_epu8(b, _mm_setzero_si128()));
     return at + (uint32_t)_mm_cvtsi128_si32(sum) +
            (uint32_t)_mm_cvtsi128_si32(_mm_srli_si128(sum, 8));
 #else

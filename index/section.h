@@ -24,7 +24,7 @@ struct idx_section {
     uint32_t field, n, extra; /* n: entries; what extra means depends on the kind */
     uint16_t flags;
     uint8_t kind, sub;
-    _Atomic uint8_t state; /* enum idx_section_state */
+    _Atomic uint8_t state;     /* enum idx_section_state */
     struct idx_health *health; /* the segment's */
 };
 

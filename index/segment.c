@@ -85,8 +85,7 @@ attach_terms(struct idx_segment *s, struct idx_section *section)
         return false;
     if (section->kind == SEG_FORWARD)
         return !(*slot)->forward && idx_forward_open(*slot, section);
-    return !(*slot)->postings && section->n == (*slot)->dict.n &&
-           idx_postings_open(*slot, section);
+    return !(*slot)->postings && section->n == (*slot)->dict.n && idx_postings_open(*slot, section);
 }
 
 static bool
@@ -153,8 +152,7 @@ read_sections(struct idx_segment *s, const struct header *h, const struct sch_co
             return err_set(err, RC_CORRUPT, "section %u (kind %u, field %u) is not as it should be",
                            i, section->kind, section->field);
     }
-    if (!s->ids_section || !s->id_table || !s->doc_rows ||
-        (h->flags & SEG_HAS_SEQ && !s->seq))
+    if (!s->ids_section || !s->id_table || !s->doc_rows || (h->flags & SEG_HAS_SEQ && !s->seq))
         return err_set(err, RC_CORRUPT, "the segment lacks a section");
     for (size_t i = 0; i < (size_t)s->n_fields * IDX_TERMS_KIND_N; i++)
         if (s->terms[i] && !s->terms[i]->forward)

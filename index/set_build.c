@@ -78,8 +78,8 @@ idx_set_bitmap_is_sound(struct span bytes, uint32_t n, uint32_t n_docs)
     roaring_bitmap_t *r = roaring_bitmap_portable_deserialize_safe(bytes.p, bytes.n);
     if (!r)
         return false;
-    bool is_sound = roaring_bitmap_get_cardinality(r) == n && n > 0 &&
-                    roaring_bitmap_maximum(r) < n_docs;
+    bool is_sound =
+        roaring_bitmap_get_cardinality(r) == n && n > 0 && roaring_bitmap_maximum(r) < n_docs;
     roaring_bitmap_free(r);
     return is_sound;
 }

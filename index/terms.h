@@ -20,8 +20,9 @@
  */
 struct idx_dict {
     uint32_t n;
-    const char *ulids;     /* 16 bytes each instead of everything below; NULL if not packed */
-    const uint64_t *heads; /* first 8 bytes of the first term of every block, as a big-endian number */
+    const char *ulids; /* 16 bytes each instead of everything below; NULL if not packed */
+    const uint64_t
+        *heads; /* first 8 bytes of the first term of every block, as a big-endian number */
     const uint8_t *lcp;
     struct idx_runs runs;
 };

@@ -27,7 +27,8 @@ idx_terms_out_fini(struct idx_terms_out *o)
     idx_forward_fini(&o->lists);
 }
 
-/* Writes them; nothing if no document has the field. Values that are all ULIDs are packed. RC_LIMIT. */
+/* Writes them; nothing if no document has the field. Values that are all ULIDs are packed.
+ * RC_LIMIT. */
 static inline enum rc
 idx_terms_out_write(const struct idx_terms_out *o, struct idx_layout *l, uint32_t field,
                     enum idx_terms_kind kind, struct err *err)

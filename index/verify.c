@@ -143,7 +143,8 @@ verify_order(const struct idx_segment *s, uint32_t field, struct idx_findings *f
             return;
         }
         int c_value = i ? compare_values(&c, t, order[i - 1], order[i]) : -1;
-        /* Strictly rising, so that none is there twice; equal ties happen with an id added twice. */
+        /* Strictly rising, so that none is there twice; equal ties happen with an id added twice.
+         */
         if (c_value > 0 || (c_value == 0 && idx_tie_before(s, order[i - 1], s, order[i])))
             idx_findings_add(f, "field %u: the order is wrong at place %u", field, i);
     }

@@ -44,8 +44,7 @@ idx_vocab_put(struct idx_vocab *v, struct span term)
     uint32_t hash = (uint32_t)hash64(term);
     uint32_t at = hash & (v->n_slots - 1);
     for (; v->slots[at].number; at = (at + 1) & (v->n_slots - 1))
-        if (v->slots[at].hash == hash &&
-            span_eq(idx_vocab_get(v, v->slots[at].number - 1), term))
+        if (v->slots[at].hash == hash && span_eq(idx_vocab_get(v, v->slots[at].number - 1), term))
             return v->slots[at].number - 1;
     if (v->n == v->cap)
         v->terms = xgrow(v->terms, &v->cap, v->n + (size_t)1, sizeof *v->terms);
@@ -87,8 +86,14 @@ idx_vocab_sort(const struct idx_vocab *v, uint32_t *order, uint32_t *rank)
 void
 idx_vocab_clear(struct idx_vocab *v)
 {
-    if (v->n)
+    /* After a large segment come many small ones: they must not each clear a large table. */
+    if (v->n_slots > 1024 && v->n < v->n_slots / 16) {
+        free(v->slots);
+        v->slots = NULL;
+        v->n_slots = 0;
+    } else if (v->n) {
         memset(v->slots, 0, v->n_slots * sizeof *v->slots);
+    }
     buf_clear(&v->text);
     v->n = 0;
 }

@@ -107,8 +107,8 @@ random_text(struct corpus *c, enum corpus_field field)
 static int64_t
 random_int(struct corpus *c)
 {
-    static const int64_t edges[] = {INT64_MIN, INT64_MAX, INT32_MIN, INT32_MAX, 0, -1,
-                                    (int64_t)INT32_MAX + 1};
+    static const int64_t edges[] = {
+        INT64_MIN, INT64_MAX, INT32_MIN, INT32_MAX, 0, -1, (int64_t)INT32_MAX + 1};
     if (chance(c, 5))
         return edges[rng_below(c->rng, ARRAY_SIZE(edges))];
     return (int64_t)rng_below(c->rng, 200) - 100;
@@ -151,7 +151,8 @@ random_doc(struct corpus *c, uint32_t i, enum corpus_ids ids, struct idx_doc *d)
     d->seq = rng_below(c->rng, UINT64_MAX);
     d->id = ids == CORPUS_ULIDS ? random_ulid(c, UINT64_MAX) : random_word(c, 300);
     if (ids == CORPUS_TEXT_IDS)
-        d->id = arena_printf(&c->arena, "%.*s-%u", (int)(d->id.n < 260 ? d->id.n : 260), d->id.p, i);
+        d->id =
+            arena_printf(&c->arena, "%.*s-%u", (int)(d->id.n < 260 ? d->id.n : 260), d->id.p, i);
     size_t n = rng_below(c->rng, chance(c, 2) ? 40000 : 300);
     char *json = arena_alloc(&c->arena, n);
     for (size_t j = 0; j < n; j++)

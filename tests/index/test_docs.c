@@ -128,8 +128,8 @@ test_damaged_block(void **state)
         struct idx_docs *d = &r.segment->docs;
         uint32_t block = (uint32_t)rng_below(&rng, d->n_blocks), n_bad = 0;
         struct idx_doc_block b = idx_docs_block(d, block);
-        size_t at = (size_t)(d->bytes.p - r.segment->owned.p) + b.offset +
-                    rng_below(&rng, b.stored_n);
+        size_t at =
+            (size_t)(d->bytes.p - r.segment->owned.p) + b.offset + rng_below(&rng, b.stored_n);
         r.segment->owned.p[at] ^= (char)(1 << rng_below(&rng, 8));
         for (uint32_t i = 0; i < N_DOCS; i++) {
             struct span json;

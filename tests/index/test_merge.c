@@ -94,7 +94,8 @@ check_same_sections(const struct idx_segment *a, const struct idx_segment *b)
         assert_int_equal(x->field, y->field);
         assert_int_equal(x->flags, y->flags);
         if (!span_eq(x->bytes, y->bytes))
-            fail_msg("section %u (kind %u, field %u, sub %u) differs", i, x->kind, x->field, x->sub);
+            fail_msg("section %u (kind %u, field %u, sub %u) differs", i, x->kind, x->field,
+                     x->sub);
     }
 }
 

@@ -112,8 +112,9 @@ random_docs(struct rng *rng, uint32_t n, uint32_t n_docs, uint32_t *docs)
 static void
 check_densities(struct rng *rng, uint32_t n_docs)
 {
-    static const uint32_t sizes[] = {1,    2,    3,    63,    127,   255,   256,   257,    512, 1000,
-                                     4095, 4096, 4097, 10000, 65535, 65536, 65537, 150000, 0};
+    static const uint32_t sizes[] = {1,     2,     3,     63,     127,  255,  256,
+                                     257,   512,   1000,  4095,   4096, 4097, 10000,
+                                     65535, 65536, 65537, 150000, 0};
     struct idx_set_out out = {0};
     uint32_t *docs[40], n[40], n_sets = 0;
     for (size_t i = 0; i < ARRAY_SIZE(sizes) * 2; i++) {

@@ -241,7 +241,8 @@ test_ladder(void **state)
     }
 }
 
-/* Values and sort keys up to the limit, with shared beginnings longer than a length byte can say. */
+/* Values and sort keys up to the limit, with shared beginnings longer than a length byte can say.
+ */
 static void
 test_long_values(void **state)
 {
