@@ -18,6 +18,41 @@ app_options_empty(void)
     return conf_new(ROWS, APP_OPTION_N);
 }
 
+/*
+ * Variables of the scripts and tests that share our prefix and are no options:
+ * whoever exports them should still be able to start the program.
+ */
+static const char *const NOT_OPTIONS[] = {
+    "TAILFIN_CACHE=", "TAILFIN_HOME=", "TAILFIN_PORT=", "TAILFIN_SEED=", "TAILFIN_OWNER_PID=",
+    "TAILFIN_KILLS=", "TAILFIN_REQUESTS=", "TAILFIN_USERS=", "TAILFIN_MONGOD_",
+};
+
+static bool
+is_option(const char *variable)
+{
+    for (size_t i = 0; i < ARRAY_SIZE(NOT_OPTIONS); i++) {
+        if (strncmp(variable, NOT_OPTIONS[i], strlen(NOT_OPTIONS[i])) == 0)
+            return false;
+    }
+    return true;
+}
+
+/* The caller frees the list, not the strings. */
+static char **
+without_others(char *const *environ_list)
+{
+    size_t n = 0;
+    while (environ_list[n])
+        n++;
+    char **list = xcalloc(n + 1, sizeof *list);
+    size_t n_kept = 0;
+    for (size_t i = 0; i < n; i++) {
+        if (is_option(environ_list[i]))
+            list[n_kept++] = environ_list[i];
+    }
+    return list;
+}
+
 /* Flags may stand between words: `tailfin search emotes kappa --per-page 3`. */
 static enum rc
 read_flags(struct conf *conf, int argc, char *const *argv, const char **words, int *n_words,
@@ -43,16 +78,18 @@ app_options_read(int argc, char *const *argv, char *const *environ_list, struct 
     /* The file's name comes from the stronger sources, so these are read twice. */
     struct conf *probe = app_options_empty();
     struct conf *conf = app_options_empty();
-    enum rc rc = conf_read_env(probe, "TAILFIN", environ_list, err);
+    char **variables = without_others(environ_list);
+    enum rc rc = conf_read_env(probe, "TAILFIN", variables, err);
     if (rc == RC_OK)
         rc = read_flags(probe, argc, argv, words, n_words, err);
     if (rc == RC_OK && conf_str(probe, OPT_CONFIG))
         rc = conf_read_file(conf, conf_str(probe, OPT_CONFIG), err);
     if (rc == RC_OK)
-        rc = conf_read_env(conf, "TAILFIN", environ_list, err);
+        rc = conf_read_env(conf, "TAILFIN", variables, err);
     if (rc == RC_OK)
         rc = read_flags(conf, argc, argv, words, n_words, err);
     conf_free(probe);
+    free(variables);
     if (rc != RC_OK) {
         conf_free(conf);
         return rc;

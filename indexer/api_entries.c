@@ -138,7 +138,7 @@ random_value(struct arena *arena, struct span *out, struct err *err)
         return err_set(err, RC_IO, "the system gave no random bytes");
     /* 16 bits per letter: the remainder's bias is below a thousandth. */
     for (size_t i = 0; i < KEY_VALUE_N; i++)
-        text[i] = LETTERS[(bytes[2 * i] << 8 | bytes[2 * i + 1]) % (sizeof LETTERS - 1)];
+        text[i] = LETTERS[(unsigned)(bytes[2 * i] << 8 | bytes[2 * i + 1]) % (sizeof LETTERS - 1)];
     *out = span_of(text, KEY_VALUE_N);
     return RC_OK;
 }
