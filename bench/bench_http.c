@@ -54,7 +54,8 @@ measure(const struct bench *b, const char *target, unsigned n_connections, doubl
     struct load_result *result = xmalloc(sizeof *result);
     struct err err = {0};
     char title[80];
-    load_add(&list, target, "GET", target, "Accept: */*\r\nX-API-Key: abcdefgh\r\n", (struct span){0});
+    load_add(&list, target, "GET", target, "Accept: */*\r\nX-API-Key: abcdefgh\r\n",
+             (struct span){0});
     struct load_options options = {.port = b->port,
                                    .n_connections = n_connections,
                                    .rate = rate,

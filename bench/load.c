@@ -34,7 +34,7 @@ struct load {
     struct sockaddr_in to;
     int epoll;
     struct conn *conns, *free;
-    uint64_t n_begun;                       /* requests */
+    uint64_t n_begun;                      /* requests */
     uint64_t begin_us, counted_us, end_us; /* begin of all, end of the warm-up, end */
 };
 

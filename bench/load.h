@@ -19,7 +19,7 @@ struct load_list {
     struct load_request {
         struct buf text; /* the whole request as bytes */
         unsigned kind;
-    } *requests;
+    } * requests;
     size_t n, cap;
     const char *kinds[LOAD_KINDS_MAX]; /* names, borrowed */
     unsigned n_kinds;
@@ -50,7 +50,10 @@ struct load_result {
 void load_add(struct load_list *list, const char *kind, const char *method, const char *target,
               const char *headers, struct span body);
 void load_fini(struct load_list *list);
-/* Blocks until done. RC_UNREACHABLE if a first connection fails. result is large: not for the stack of a thread. */
+/*
+ * Blocks until done. RC_UNREACHABLE if a first connection fails. result is
+ * large: not for the stack of a thread.
+ */
 MUST_USE enum rc load_run(const struct load_options *options, const struct load_list *list,
                           struct load_result *result, struct err *err);
 /* A line for all and one for each kind. */

@@ -10,9 +10,9 @@ enum http_chunk { HTTP_CHUNK_MORE, HTTP_CHUNK_DATA, HTTP_CHUNK_END, HTTP_CHUNK_B
 /* All-zero: before the first chunk. */
 struct http_chunks {
     unsigned state;
-    unsigned n_digits;      /* of the chunk's size */
-    uint64_t left;          /* bytes of the chunk still to come */
-    size_t overhead_bytes;  /* extensions and trailers so far */
+    unsigned n_digits;     /* of the chunk's size */
+    uint64_t left;         /* bytes of the chunk still to come */
+    size_t overhead_bytes; /* extensions and trailers so far */
 };
 
 /*

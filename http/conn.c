@@ -55,6 +55,7 @@ http_conn_close(struct http_conn *c)
     c->magic = 0;
     ev_io_stop(l->ev, &c->reader);
     ev_io_stop(l->ev, &c->writer);
+    ev_timer_stop(l->ev, &c->resume);
     close(c->fd);
     /* In TURN the request is read but not queued. */
     if (c->state == HTTP_READ_TURN)
@@ -79,10 +80,9 @@ http_conn_close(struct http_conn *c)
     http_loop_report(l);
 }
 
-static void
-on_readable(struct ev_loop *ev, struct ev_io *w, int events);
-static void
-on_writable(struct ev_loop *ev, struct ev_io *w, int events);
+static void on_readable(struct ev_loop *ev, struct ev_io *w, int events);
+static void on_writable(struct ev_loop *ev, struct ev_io *w, int events);
+static void on_resume(struct ev_loop *ev, struct ev_timer *w, int events);
 
 void
 http_conn_start(struct http_conn *c, struct http_loop *l)
@@ -99,6 +99,8 @@ http_conn_start(struct http_conn *c, struct http_loop *l)
     c->reader.data = c;
     ev_io_init(&c->writer, on_writable, c->fd, EV_WRITE);
     c->writer.data = c;
+    ev_timer_init(&c->resume, on_resume, 0, 0);
+    c->resume.data = c;
     c->read_us = clock_us();
     if (c->is_refused)
         http_conn_refuse(c, 503, "too many connections are open");
@@ -139,7 +141,8 @@ settle_last(struct http_conn *c, struct http_exchange *x)
 {
     bool is_newest = c->last == x;
     bool is_being_read = c->reading == x;
-    x->is_last = !x->is_keep_alive || is_being_read || (x->holder.is_streamed && x->frame.is_http10) ||
+    x->is_last = !x->is_keep_alive || is_being_read ||
+                 (x->holder.is_streamed && x->frame.is_http10) ||
                  (is_newest && (c->state == HTTP_READ_END || is_draining(c)));
     if (x->is_last && is_newest && !is_being_read)
         c->state = HTTP_READ_END;
@@ -209,8 +212,8 @@ http_conn_expire(struct http_conn *c)
     must(c->magic == HTTP_CONN_MAGIC);
     if (!c->is_lingering)
         metrics_add(c->loop->metrics, M_HTTP_TIMEOUTS, 1);
-    bool is_request_slow = !c->is_blocked && !c->is_lingering &&
-                           (c->state == HTTP_READ_BODY || c->begin_us > 0);
+    bool is_request_slow =
+        !c->is_blocked && !c->is_lingering && (c->state == HTTP_READ_BODY || c->begin_us > 0);
     if (!is_request_slow) {
         http_conn_close(c);
         return;
@@ -325,6 +328,7 @@ turn(struct http_conn *c, struct span fresh)
 {
     must(!c->is_busy);
     c->is_busy = true;
+    c->n_inflated = 0;
     if (!c->is_lingering)
         run(c, fresh);
     if (c->is_eof && !c->is_dead && !c->is_lingering) {
@@ -378,5 +382,24 @@ on_writable(struct ev_loop *ev, struct ev_io *w, int events)
     struct http_conn *c = w->data;
     must(c->magic == HTTP_CONN_MAGIC);
     c->is_blocked = false;
+    http_conn_turn(c);
+}
+
+void
+http_conn_yield(struct http_conn *c)
+{
+    c->is_paused = true;
+    /* A timer that is due at once runs in the loop's next round, after its sockets. */
+    ev_timer_start(c->loop->ev, &c->resume);
+}
+
+static void
+on_resume(struct ev_loop *ev, struct ev_timer *w, int events)
+{
+    (void)ev;
+    (void)events;
+    struct http_conn *c = w->data;
+    must(c->magic == HTTP_CONN_MAGIC);
+    c->is_paused = false;
     http_conn_turn(c);
 }

@@ -31,16 +31,18 @@ struct http_conn {
 
     /* reading */
     enum http_read_state state;
-    struct buf in;               /* read and not consumed */
-    size_t n_scanned;            /* http_strict_end's */
+    struct buf in;                 /* read and not consumed */
+    size_t n_scanned;              /* http_strict_end's */
     struct http_exchange *reading; /* TURN, BODY: the request that is read */
     bool is_chunked;
     struct http_chunks chunks;
-    uint64_t body_left;          /* where it is not chunked */
+    uint64_t body_left;           /* where it is not chunked */
     struct http_inflate *inflate; /* a gzipped body that is not streamed */
-    bool is_paused;              /* a streamed body's buffer is full */
-    uint64_t read_us;            /* when bytes came last */
-    uint64_t begin_us;           /* when the first byte of a header came; 0: none yet */
+    size_t n_inflated;            /* bytes decoded in this turn */
+    struct ev_timer resume;       /* ends a pause that a body made for the loop's sake */
+    bool is_paused;               /* a streamed body's buffer is full, or resume will tell */
+    uint64_t read_us;             /* when bytes came last */
+    uint64_t begin_us;            /* when the first byte of a header came; 0: none yet */
 
     /* writing */
     struct http_exchange *first, *last; /* begun, not wholly sent; in order */
@@ -68,6 +70,8 @@ void http_conn_turn(struct http_conn *c);
 void http_conn_signal(struct http_conn *c, struct http_exchange *x, unsigned signals);
 /* Its deadline has passed. */
 void http_conn_expire(struct http_conn *c);
+/* Stops reading the body until the loop has looked after the others. */
+void http_conn_yield(struct http_conn *c);
 /* Appends an exchange to the queue of answers. */
 void http_conn_queue(struct http_conn *c, struct http_exchange *x);
 /* The answer is complete: settles whether the connection goes on, builds the header. */

@@ -6,6 +6,12 @@
 #include "http/server.h"
 #include "http/stream.h"
 
+/*
+ * gzip can make a thousand bytes of one: a piece is this small, and a turn
+ * decodes no more than this, some milliseconds, before others have theirs.
+ */
+enum { INFLATE_PIECE = 1024, INFLATE_PER_TURN = 1024 * 1024 };
+
 static bool
 may_begin_another(const struct http_conn *c)
 {
@@ -108,6 +114,17 @@ end_body(struct http_conn *c)
     hand_over(c, x);
 }
 
+static enum rc
+inflate_body(struct http_conn *c, struct http_exchange *x, struct span piece)
+{
+    size_t before = x->body.n;
+    enum rc rc = http_inflate_put(c->inflate, piece, c->loop->options->body_bytes_max, &x->body);
+    c->n_inflated += x->body.n - before;
+    if (c->n_inflated > INFLATE_PER_TURN)
+        http_conn_yield(c);
+    return rc;
+}
+
 static void
 put_body(struct http_conn *c, struct span piece)
 {
@@ -119,7 +136,7 @@ put_body(struct http_conn *c, struct span piece)
     }
     enum rc rc = RC_OK;
     if (c->inflate)
-        rc = http_inflate_put(c->inflate, piece, max, &x->body);
+        rc = inflate_body(c, x, piece);
     else if (piece.n > max - x->body.n)
         rc = RC_TOO_LARGE;
     else
@@ -146,16 +163,19 @@ next_piece(struct http_conn *c, struct span *in, struct span *piece)
     return HTTP_CHUNK_DATA;
 }
 
-/* False if more input is needed or the reader of a stream must catch up. */
+/* False if more input is needed or the body is paused. */
 static bool
 read_body(struct http_conn *c, struct span *in)
 {
     if (c->is_paused)
         return false;
-    struct span piece = {0};
-    switch (next_piece(c, in, &piece)) {
+    size_t n = c->inflate && in->n > INFLATE_PIECE ? INFLATE_PIECE : in->n;
+    struct span window = span_of(in->p, n), piece = {0};
+    enum http_chunk what = next_piece(c, &window, &piece);
+    *in = span_from(*in, n - window.n);
+    switch (what) {
     case HTTP_CHUNK_MORE:
-        return false;
+        return in->n > 0;
     case HTTP_CHUNK_DATA:
         put_body(c, piece);
         return true;

@@ -7,11 +7,11 @@
 #ifndef TAILFIN_HTTP_EXCHANGE_H
 #define TAILFIN_HTTP_EXCHANGE_H
 
+#include <stdatomic.h>
+
 #include "http/http.h"
 #include "http/parse.h"
 #include "http/strict.h"
-
-#include <stdatomic.h>
 
 struct http_loop;
 struct http_conn;
@@ -52,7 +52,7 @@ struct http_exchange {
         int status;
         const char *content_type;
         bool is_gzipped;
-        bool is_varying; /* would be gzipped for another client */
+        bool is_varying;  /* would be gzipped for another client */
         bool is_streamed; /* the answer */
         bool is_cut;      /* streamed and not complete */
     } holder;

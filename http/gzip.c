@@ -106,8 +106,8 @@ struct http_deflate *
 http_deflate_new(void)
 {
     struct http_deflate *z = xcalloc(1, sizeof *z);
-    must(deflateInit2(&z->z, 1, Z_DEFLATED, WINDOW_BITS_GZIP, MEMORY_LEVEL,
-                      Z_DEFAULT_STRATEGY) == Z_OK);
+    must(deflateInit2(&z->z, 1, Z_DEFLATED, WINDOW_BITS_GZIP, MEMORY_LEVEL, Z_DEFAULT_STRATEGY) ==
+         Z_OK);
     return z;
 }
 

@@ -31,14 +31,14 @@ struct http_param {
 
 struct http_request {
     enum http_method method;
-    struct span path;          /* as sent, without the query string, still encoded */
-    struct span query;         /* as sent, without '?' */
-    const struct span *parts;  /* path segments, percent-decoded: "/a/b%20c" is {"a", "b c"} */
+    struct span path;         /* as sent, without the query string, still encoded */
+    struct span query;        /* as sent, without '?' */
+    const struct span *parts; /* path segments, decoded, no empty ones: "/a//b%20c" {"a", "b c"} */
     size_t n_parts;
     const struct http_param *params; /* of the query string, in order, decoded */
     size_t n_params;
-    struct span body;          /* whole and decoded (chunks, gzip); empty where it is streamed */
-    bool is_unencoded;         /* reserved */
+    struct span body;  /* whole and decoded (chunks, gzip); empty where it is streamed */
+    bool is_unencoded; /* reserved */
 };
 
 /*
@@ -49,40 +49,51 @@ struct http_request {
 typedef void http_handler(void *ctx, struct http_exchange *x);
 
 /*
- * Asked when the header is complete, before the body is read. Returning true
- * makes the body streamed: the handler is then called at once, with an empty
+ * Asked when the header is complete, before the body is read; for every method
+ * that may have a body (not for GET without one). Returning true makes the body
+ * streamed: the handler is then called at once, with an empty
  * body, and reads with http_body_read. In the loop thread; must not block.
  */
 typedef bool http_wants_stream(void *ctx, const struct http_request *r);
 
 struct http_options {
-    const char *const *listen;      /* "127.0.0.1:8108", "[::1]:8108", "unix:/path"; port 0: any */
+    const char *const *listen; /* "127.0.0.1:8108", "[::1]:8108", "unix:/path"; port 0: any */
     size_t n_listen;
-    unsigned n_threads;             /* loops */
+    unsigned n_threads; /* loops */
     http_handler *handle;
     http_wants_stream *wants_stream; /* may be NULL: never */
     void *ctx;
-    struct metrics *metrics;        /* may be NULL */
-    size_t header_bytes_max;        /* default 16 KB */
-    size_t query_bytes_max;         /* default 4,000: the peer's limit, 400 beyond */
-    size_t body_bytes_max;          /* default 64 MB; streamed bodies are not limited by it */
-    unsigned connections_max;       /* default 10,000 over all loops */
-    uint64_t idle_us;               /* keep-alive connection without a request; default 60 s */
-    uint64_t slow_us;               /* for a whole header, and between two pieces of a body or an answer; default 30 s */
-    const char *cors_origin;        /* "*" default; NULL or "" switches CORS off */
+    struct metrics *metrics;  /* may be NULL */
+    size_t header_bytes_max;  /* default 16 KB */
+    size_t query_bytes_max;   /* default 4,000: the peer's limit, 400 beyond */
+    size_t body_bytes_max;    /* default 64 MB; streamed bodies are not limited by it */
+    unsigned connections_max; /* default 10,000 over all loops */
+    uint64_t idle_us;         /* keep-alive connection without a request; default 60 s */
+    uint64_t slow_us;         /* a whole header; between pieces of a body or answer; default 30 s */
+    const char *cors_origin; /* "*" default; NULL or "" switches CORS off */
 };
 
 /* Fills in the defaults; everything else zero. */
 void http_options_init(struct http_options *o);
 
-/* Binds, starts the threads. RC_CONFLICT if an address is in use, RC_INVALID for a malformed one, RC_IO. */
+/*
+ * Binds, starts the threads. RC_CONFLICT if an address is in use, RC_INVALID
+ * for a malformed one, RC_IO.
+ */
 MUST_USE enum rc http_server_start(const struct http_options *options, struct http_server **out,
                                    struct err *err);
 /* The TCP port that listen address i got (for port 0). */
 int http_server_port(const struct http_server *s, size_t i);
-/* Stops listening and reading new requests; open exchanges may still be answered. Returns at once. */
+/*
+ * Stops listening and reading new requests; open exchanges may still be
+ * answered. Returns at once.
+ */
 void http_server_drain(struct http_server *s);
-/* Drains, waits up to timeout_us for open exchanges, closes everything, joins, frees. NULL allowed. */
+/*
+ * Drains, waits up to timeout_us for open exchanges, closes everything, joins,
+ * frees. NULL allowed. An exchange that is held for longer stays valid until
+ * its holder answers it, which then has no effect. Not from a loop thread.
+ */
 void http_server_stop(struct http_server *s, uint64_t timeout_us);
 
 /* ---- an exchange ---- */
@@ -112,7 +123,8 @@ void http_reply(struct http_exchange *x, int status, const char *content_type, s
 /* Adds a header line before the reply; name and value are copied. */
 void http_reply_header(struct http_exchange *x, const char *name, const char *value);
 /* {"message": "..."} with the status, text formatted and escaped. Ends the exchange. */
-PRINTF_LIKE(3, 4) void http_reply_error(struct http_exchange *x, int status, const char *format, ...);
+PRINTF_LIKE(3, 4)
+void http_reply_error(struct http_exchange *x, int status, const char *format, ...);
 
 /* ---- streaming, for imports and exports: never from a loop thread ---- */
 
@@ -125,14 +137,23 @@ MUST_USE enum rc http_body_read(struct http_exchange *x, char *to, size_t cap, s
                                 struct err *err);
 /* Begins an answer whose length is not known (chunked; HTTP/1.0: until close). */
 void http_stream_begin(struct http_exchange *x, int status, const char *content_type);
-/* Sends a piece; blocks while more than some 256 KB wait. RC_IO if the client is gone (go on to http_stream_end). */
+/*
+ * Sends a piece; blocks while more than some 256 KB wait. RC_IO if the client
+ * is gone (go on to http_stream_end).
+ */
 MUST_USE enum rc http_stream_write(struct http_exchange *x, struct span bytes, struct err *err);
-/* Ends the answer and the exchange. is_complete false: cuts the connection, so that the client sees the failure. */
+/*
+ * Ends the answer and the exchange. is_complete false: cuts the connection, so
+ * that the client sees the failure.
+ */
 void http_stream_end(struct http_exchange *x, bool is_complete);
 
 /* ---- helpers ---- */
 
-/* Decodes %XX and, if is_form, '+' as a blank; malformed escapes stay as they are. Result in the arena or the input itself. */
+/*
+ * Decodes %XX and, if is_form, '+' as a blank; malformed escapes stay as they
+ * are. Result in the arena or the input itself.
+ */
 struct span http_decode(struct span s, bool is_form, struct arena *arena);
 /* Splits and decodes a query string. */
 const struct http_param *http_params(struct span query, struct arena *arena, size_t *n);

@@ -2,11 +2,11 @@
 #ifndef TAILFIN_HTTP_LISTEN_H
 #define TAILFIN_HTTP_LISTEN_H
 
-#include "base/err.h"
-
 #include <stdint.h>
 
 #include <ev.h>
+
+#include "base/err.h"
 
 struct http_loop;
 struct http_server;
@@ -17,8 +17,8 @@ struct http_listener {
     unsigned magic;
     int fd; /* -1: closed */
     int port;
-    char *path;              /* unix socket to unlink at the end; NULL: TCP */
-    uint64_t device, inode;  /* of path, so that no other's socket is unlinked */
+    char *path;             /* unix socket to unlink at the end; NULL: TCP */
+    uint64_t device, inode; /* of path, so that no other's socket is unlinked */
     struct http_server *server;
     struct ev_io io;
     struct ev_timer pause; /* after running out of descriptors */

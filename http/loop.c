@@ -140,8 +140,7 @@ handle_note(struct http_loop *l, const struct http_note *note)
 static void
 empty_inbox(struct http_loop *l, struct http_note *instead)
 {
-    struct http_note *newest =
-        atomic_exchange_explicit(&l->inbox, instead, memory_order_acq_rel);
+    struct http_note *newest = atomic_exchange_explicit(&l->inbox, instead, memory_order_acq_rel);
     struct http_note *oldest = NULL;
     while (newest) {
         struct http_note *next = newest->next;

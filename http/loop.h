@@ -5,11 +5,11 @@
 #ifndef TAILFIN_HTTP_LOOP_H
 #define TAILFIN_HTTP_LOOP_H
 
-#include "http/exchange.h"
-
 #include <pthread.h>
 
 #include <ev.h>
+
+#include "http/exchange.h"
 
 struct http_server;
 struct http_deflate;
@@ -43,8 +43,8 @@ struct http_loop {
     size_t n_held; /* exchanges that a handler has, also of closed connections */
     struct http_exchange *spare;
     size_t n_spare;
-    uint64_t n_exchanges; /* ever */
-    char *scratch;        /* HTTP_SCRATCH_BYTES for reading */
+    uint64_t n_exchanges;         /* ever */
+    char *scratch;                /* HTTP_SCRATCH_BYTES for reading */
     struct http_deflate *deflate; /* made at first use */
     uint64_t date_s;
     char date[HTTP_DATE_N + 1];

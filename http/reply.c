@@ -224,15 +224,17 @@ put_message(struct buf *out, struct span text)
 void
 http_reply_error(struct http_exchange *x, int status, const char *format, ...)
 {
-    char *text = NULL;
-    va_list args;
+    va_list args, again;
     va_start(args, format);
-    int n = vasprintf(&text, format, args);
+    va_copy(again, args);
+    int n = vsnprintf(NULL, 0, format, args);
     va_end(args);
     must(n >= 0);
+    char *text = arena_alloc(&x->holder.arena, (size_t)n + 1);
+    (void)vsnprintf(text, (size_t)n + 1, format, again);
+    va_end(again);
     struct buf body = {0};
     put_message(&body, span_of(text, (size_t)n));
-    free(text);
     http_reply(x, status, content_type_json, &body);
 }
 

@@ -81,8 +81,8 @@ http_server_start(const struct http_options *options, struct http_server **out, 
     for (size_t i = 0; i < s->n_listeners; i++)
         http_listener_watch(&s->listeners[i], s->loops[0]->ev);
     for (; s->n_threads < s->n_loops; s->n_threads++) {
-        int sys = pthread_create(&s->threads[s->n_threads], NULL, http_loop_run,
-                                 s->loops[s->n_threads]);
+        int sys =
+            pthread_create(&s->threads[s->n_threads], NULL, http_loop_run, s->loops[s->n_threads]);
         if (sys != 0) {
             rc = err_sys(err, RC_IO, sys, "starting a server thread");
             goto out;

@@ -13,7 +13,7 @@ enum http_phase {
 
 struct http_server {
     struct http_options options;
-    char *cors_origin;          /* options.cors_origin points here */
+    char *cors_origin;               /* options.cors_origin points here */
     struct http_listener *listeners; /* of loop 0 */
     size_t n_listeners;
     struct http_loop **loops;
@@ -21,7 +21,7 @@ struct http_server {
     unsigned n_loops, n_threads; /* made, started */
     _Atomic unsigned phase;      /* enum http_phase */
     _Atomic size_t n_conns;
-    unsigned next_loop;          /* of loop 0: whose turn it is */
+    unsigned next_loop; /* of loop 0: whose turn it is */
 
     pthread_mutex_t mutex;
     pthread_cond_t reported; /* CLOCK_MONOTONIC */

@@ -12,7 +12,7 @@ struct http_stream {
     /* under mutex */
     struct buf in; /* of the body, not yet read by the holder */
     bool is_in_full, is_in_end, is_cut;
-    enum rc in_rc; /* what the end means */
+    enum rc in_rc;  /* what the end means */
     struct buf out; /* of the answer, framed, not yet taken by the loop */
 
     /* of the holder */

@@ -21,7 +21,10 @@ void http_stream_free(struct http_stream *s); /* NULL allowed */
 void http_stream_set_gzip(struct http_stream *s);
 /* Adds a piece of the body. False: the buffer is full now, HTTP_SIGNAL_IN will tell of room. */
 MUST_USE bool http_stream_feed(struct http_stream *s, struct span piece);
-/* No more of the body will come: RC_OK at its end, RC_IO or RC_INVALID for a failure. The first call counts. */
+/*
+ * No more of the body will come: RC_OK at its end, RC_IO or RC_INVALID for a
+ * failure. The first call counts.
+ */
 void http_stream_feed_end(struct http_stream *s, enum rc rc);
 /* Swaps the waiting bytes of the answer into *out, which must be empty. */
 void http_stream_take(struct http_stream *s, struct buf *out);

@@ -71,7 +71,7 @@ static void
 on_method(struct rig *rig, struct http_exchange *x)
 {
     static const char *const names[HTTP_METHOD_N] = {
-        [HTTP_GET] = "GET", [HTTP_POST] = "POST",     [HTTP_PUT] = "PUT",
+        [HTTP_GET] = "GET",     [HTTP_POST] = "POST",     [HTTP_PUT] = "PUT",
         [HTTP_PATCH] = "PATCH", [HTTP_DELETE] = "DELETE",
     };
     (void)rig;

@@ -4,6 +4,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <sys/socket.h>
 
 #include <cmocka.h>
 
@@ -70,8 +71,9 @@ test_chunked(void **state)
 static void
 test_chunked_torn_at_every_byte(void **state)
 {
-    static const char text[] = "POST /echo HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
-                               "5;x=y\r\nhello\r\nb\r\n, my world!\r\n0\r\nA: b\r\n\r\n";
+    static const char text[] =
+        "POST /echo HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
+        "5;x=y\r\nhello\r\nb\r\n, my world!\r\n0\r\nA: b\r\n\r\n";
     struct wire w;
     wire_open(&w, *state);
     for (size_t i = 60; i < sizeof text - 1; i++) {
@@ -210,6 +212,47 @@ test_gzipped_bomb(void **state)
     buf_fini(&packed);
 }
 
+/* Decoding takes many turns; the other connection gets its answers meanwhile. */
+static void
+test_gzipped_body_leaves_the_loop_to_others(void **state)
+{
+    (void)state;
+    enum { N = 60000000 };
+    struct rig r;
+    rig_init(&r);
+    r.options.n_threads = 1;
+    rig_start(&r);
+    struct buf zeroes = {0};
+    buf_reserve(&zeroes, N);
+    memset(zeroes.p, 0, N);
+    zeroes.n = N;
+    struct buf packed = packed_of(buf_span(&zeroes));
+    struct wire large, small;
+    wire_open(&large, &r);
+    wire_open(&small, &r);
+    wire_get(&small, "/noop");
+    wire_expect(&small, 200);
+    wire_post(&large, "/echo", "Content-Encoding: gzip\r\n", buf_span(&packed));
+    wire_get(&large, "/noop");
+    assert_int_equal(shutdown(large.fd, SHUT_WR), 0);
+    int n_small = 0;
+    char byte;
+    while (recv(large.fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) <= 0) {
+        wire_get(&small, "/noop");
+        wire_expect(&small, 200);
+        n_small++;
+    }
+    assert_true(n_small >= 10);
+    wire_expect(&large, 200);
+    assert_true(span_eq(buf_span(&large.body), buf_span(&zeroes)));
+    assert_string_equal(wire_expect(&large, 200), "ok");
+    wire_close(&large);
+    wire_close(&small);
+    rig_stop(&r);
+    buf_fini(&zeroes);
+    buf_fini(&packed);
+}
+
 static void
 test_broken_gzip(void **state)
 {
@@ -262,7 +305,8 @@ test_gzipped_answer(void **state)
 {
     struct wire w;
     wire_open(&w, *state);
-    static const char *const accepted[] = {"gzip", "deflate, gzip;q=0.5, br", "GZIP", "br,gzip ; q=1.0"};
+    static const char *const accepted[] = {"gzip", "deflate, gzip;q=0.5, br", "GZIP",
+                                           "br,gzip ; q=1.0"};
     for (size_t i = 0; i < ARRAY_SIZE(accepted); i++) {
         get_accepting(&w, "/big?n=50000", accepted[i]);
         assert_string_equal(wire_header(&w, "Content-Encoding"), "gzip");
@@ -277,7 +321,10 @@ test_gzipped_answer(void **state)
         http_inflate_free(z);
         buf_fini(&plain);
     }
-    get_accepting(&w, "/late?us=0&" "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", "gzip");
+    get_accepting(&w,
+                  "/late?us=0&"
+                  "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
+                  "gzip");
     assert_string_equal(wire_header(&w, "Content-Encoding"), "");
     wire_close(&w);
 }
@@ -287,7 +334,8 @@ test_plain_answer(void **state)
 {
     struct wire w;
     wire_open(&w, *state);
-    static const char *const accepted[] = {"br", "gzip;q=0", "gzip;q=0.0", "xgzip", "identity", "*;q=0"};
+    static const char *const accepted[] = {"br",    "gzip;q=0", "gzip;q=0.0",
+                                           "xgzip", "identity", "*;q=0"};
     for (size_t i = 0; i < ARRAY_SIZE(accepted); i++) {
         get_accepting(&w, "/big?n=50000", accepted[i]);
         assert_string_equal(wire_header(&w, "Content-Encoding"), "");
@@ -315,6 +363,7 @@ main(void)
         cmocka_unit_test(test_gzipped_body),
         cmocka_unit_test(test_gzipped_body_of_two_members),
         cmocka_unit_test(test_gzipped_bomb),
+        cmocka_unit_test(test_gzipped_body_leaves_the_loop_to_others),
         cmocka_unit_test(test_broken_gzip),
         cmocka_unit_test(test_other_encodings),
         cmocka_unit_test(test_gzipped_answer),

@@ -65,7 +65,8 @@ test_random_bodies(void **state)
         put_chunked(&rng, buf_span(&body), &coded);
         buf_puts(&coded, "next");
         size_t n_left = 0;
-        enum http_chunk what = decode(buf_span(&coded), &rng, 1 + rng_below(&rng, 50), &back, &n_left);
+        enum http_chunk what =
+            decode(buf_span(&coded), &rng, 1 + rng_below(&rng, 50), &back, &n_left);
         assert_int_equal(what, HTTP_CHUNK_END);
         assert_int_equal(n_left, 4);
         assert_true(span_eq(buf_span(&back), buf_span(&body)));

@@ -43,10 +43,8 @@ static struct http_call
 call_to(struct world *w, const char *method, const char *target)
 {
     (void)snprintf(w->url, sizeof w->url, "http://127.0.0.1:%d%s", w->rig.port, target);
-    return (struct http_call){.method = method,
-                              .url = w->url,
-                              .timeout_us = 10000000,
-                              .answer_bytes_max = 10000000};
+    return (struct http_call){
+        .method = method, .url = w->url, .timeout_us = 10000000, .answer_bytes_max = 10000000};
 }
 
 static void

@@ -49,7 +49,8 @@ put_random_request(struct rng *rng, struct buf *b)
         "5\r\nhello\r\n6;x=y\r\n world\r\n0\r\nT: v\r\n\r\n",
         "POST /import HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
         "5\r\nhello\r\n6\r\n world\r\n0\r\n\r\n",
-        "POST /import HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nContent-Encoding: gzip\r\n\r\nhello",
+        "POST /import HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nContent-Encoding: "
+        "gzip\r\n\r\nhello",
         "POST /duplex HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhello",
         "POST /import-refused HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhello",
         "PUT /echo HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 3\r\n\r\nabc",

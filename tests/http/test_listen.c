@@ -31,8 +31,8 @@ test_malformed_addresses(void **state)
 {
     (void)state;
     static const char *const texts[] = {
-        "",          "127.0.0.1",       ":8108",  "127.0.0.1:", "127.0.0.1:x", "127.0.0.1:65536",
-        "::1:8108",  "[::1]",           "[]:80",  "unix:",      "127.0.0.1:-1", "no such host.:80",
+        "",         "127.0.0.1", ":8108", "127.0.0.1:", "127.0.0.1:x",  "127.0.0.1:65536",
+        "::1:8108", "[::1]",     "[]:80", "unix:",      "127.0.0.1:-1", "no such host.:80",
     };
     for (size_t i = 0; i < ARRAY_SIZE(texts); i++) {
         struct err err = {0};

@@ -27,7 +27,8 @@ teardown(void **state)
     return 0;
 }
 
-/* Sends the text; expects the status, then the end of the connection, and a server that lives on. */
+/* Sends the text; expects the status, then the end of the connection, and a server that lives on.
+ */
 static void
 refuse(void **state, const char *text, int status)
 {
@@ -97,9 +98,11 @@ test_repeated_host(void **state)
 static void
 test_conflicting_lengths(void **state)
 {
-    refuse(state, "POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nab",
+    refuse(state,
+           "POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nab",
            400);
-    refuse(state, "POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nContent-Length: 1\r\n\r\na",
+    refuse(state,
+           "POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nContent-Length: 1\r\n\r\na",
            400);
     refuse(state, "POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 1, 1\r\n\r\na", 400);
 }
@@ -107,8 +110,8 @@ test_conflicting_lengths(void **state)
 static void
 test_malformed_length(void **state)
 {
-    static const char *const values[] = {"-1", "+1", "0x1", "", "a", "1a", "1 1",
-                                         "99999999999999999999", "18446744073709551617"};
+    static const char *const values[] = {
+        "-1", "+1", "0x1", "", "a", "1a", "1 1", "99999999999999999999", "18446744073709551617"};
     for (size_t i = 0; i < ARRAY_SIZE(values); i++) {
         struct buf b = {0};
         buf_printf(&b, "POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: %s\r\n\r\na", values[i]);
@@ -134,8 +137,8 @@ test_length_and_coding(void **state)
 static void
 test_unknown_coding(void **state)
 {
-    static const char *const values[] = {"gzip", "gzip, chunked", "chunked, chunked", "identity",
-                                         "xchunked", "", "chunked;q=1"};
+    static const char *const values[] = {
+        "gzip", "gzip, chunked", "chunked, chunked", "identity", "xchunked", "", "chunked;q=1"};
     for (size_t i = 0; i < ARRAY_SIZE(values); i++) {
         struct buf b = {0};
         buf_printf(&b, "POST /echo HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: %s\r\n\r\n0\r\n\r\n",
@@ -178,10 +181,20 @@ static void
 test_malformed_request_line(void **state)
 {
     static const char *const lines[] = {
-        "GET",           "GET /noop",          "GET  /noop HTTP/1.1",  "GET /noop  HTTP/1.1",
-        "GET /noop HTTP/1.1 ", "GET /no op HTTP/1.1", "GET /noop HTTP/x.y", "GET /noop HTTP/11",
-        "GET /noop HTP/1.1",  "GET noop HTTP/1.1",   "GET * HTTP/1.1",     "G(T /noop HTTP/1.1",
-        "GET /noop http/1.1", "GET ftp://a/noop HTTP/1.1",
+        "GET",
+        "GET /noop",
+        "GET  /noop HTTP/1.1",
+        "GET /noop  HTTP/1.1",
+        "GET /noop HTTP/1.1 ",
+        "GET /no op HTTP/1.1",
+        "GET /noop HTTP/x.y",
+        "GET /noop HTTP/11",
+        "GET /noop HTP/1.1",
+        "GET noop HTTP/1.1",
+        "GET * HTTP/1.1",
+        "G(T /noop HTTP/1.1",
+        "GET /noop http/1.1",
+        "GET ftp://a/noop HTTP/1.1",
     };
     for (size_t i = 0; i < ARRAY_SIZE(lines); i++) {
         struct buf b = {0};
@@ -229,7 +242,8 @@ test_unknown_method(void **state)
 static void
 test_unknown_expectation(void **state)
 {
-    refuse(state, "POST /echo HTTP/1.1\r\nHost: a\r\nExpect: tea\r\nContent-Length: 1\r\n\r\na", 417);
+    refuse(state, "POST /echo HTTP/1.1\r\nHost: a\r\nExpect: tea\r\nContent-Length: 1\r\n\r\na",
+           417);
 }
 
 static void
@@ -339,9 +353,19 @@ static void
 test_malformed_chunks(void **state)
 {
     static const char *const bodies[] = {
-        "x\r\n",          "-1\r\na\r\n",   "\r\n",           "1\na\r\n0\r\n\r\n", "1\r\nab\r\n",
-        "1\r\na\n0\r\n\r\n", "1 \r\na\r\n", "0x1\r\na\r\n",  "1\r\naX\r\n",
-        "ffffffffffffffff1\r\n", "1;\x01\r\na\r\n", "0\r\nX: 1\n\r\n", "0\r\n\rX",
+        "x\r\n",
+        "-1\r\na\r\n",
+        "\r\n",
+        "1\na\r\n0\r\n\r\n",
+        "1\r\nab\r\n",
+        "1\r\na\n0\r\n\r\n",
+        "1 \r\na\r\n",
+        "0x1\r\na\r\n",
+        "1\r\naX\r\n",
+        "ffffffffffffffff1\r\n",
+        "1;\x01\r\na\r\n",
+        "0\r\nX: 1\n\r\n",
+        "0\r\n\rX",
     };
     for (size_t i = 0; i < ARRAY_SIZE(bodies); i++) {
         struct buf b = {0};

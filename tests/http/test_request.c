@@ -75,7 +75,8 @@ test_params(void **state)
     assert_int_equal(n, 0);
     p = http_params(SPAN_LIT("a=1&b&=c&a=2%3D&d=="), &arena, &n);
     assert_int_equal(n, 5);
-    static const char *const want[5][2] = {{"a", "1"}, {"b", ""}, {"", "c"}, {"a", "2="}, {"d", "="}};
+    static const char *const want[5][2] = {
+        {"a", "1"}, {"b", ""}, {"", "c"}, {"a", "2="}, {"d", "="}};
     for (size_t i = 0; i < n; i++) {
         assert_true(span_eq_str(p[i].name, want[i][0]));
         assert_true(span_eq_str(p[i].value, want[i][1]));

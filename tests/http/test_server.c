@@ -289,7 +289,8 @@ test_empty_lines_before_a_request(void **state)
 static void
 test_torn_at_every_byte(void **state)
 {
-    static const char text[] = "POST /echo?x=1 HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhello";
+    static const char text[] =
+        "POST /echo?x=1 HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhello";
     struct wire w;
     wire_open(&w, *state);
     for (size_t i = 1; i < sizeof text - 1; i++) {
@@ -429,7 +430,8 @@ run_client(void *arg)
     wire_open(&w, c->rig);
     for (int i = 0; i < 20; i++) {
         char target[64], want[64];
-        (void)snprintf(target, sizeof target, "/late?us=%d&client=%d-%d", i * 37 % 300, c->number, i);
+        (void)snprintf(target, sizeof target, "/late?us=%d&client=%d-%d", i * 37 % 300, c->number,
+                       i);
         (void)snprintf(want, sizeof want, "late us=%d&client=%d-%d", i * 37 % 300, c->number, i);
         wire_get(&w, target);
         must(wire_read(&w) && w.status == 200 && span_eq_str(buf_span(&w.body), want));

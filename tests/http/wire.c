@@ -85,8 +85,8 @@ void
 wire_post(struct wire *w, const char *target, const char *extra, struct span body)
 {
     struct buf b = {0};
-    buf_printf(&b, "POST %s HTTP/1.1\r\nHost: test\r\nContent-Length: %zu\r\n%s\r\n", target, body.n,
-               extra);
+    buf_printf(&b, "POST %s HTTP/1.1\r\nHost: test\r\nContent-Length: %zu\r\n%s\r\n", target,
+               body.n, extra);
     buf_put_span(&b, body);
     wire_send(w, b.p, b.n);
     buf_fini(&b);
