@@ -24,12 +24,6 @@ set_bit(uint64_t *words, uint32_t doc)
     words[doc / 64] |= 1ull << (doc % 64);
 }
 
-static bool
-has_bit(const uint64_t *words, uint32_t doc)
-{
-    return words[doc / 64] >> (doc % 64) & 1;
-}
-
 static void
 negate(const struct eval *e, uint64_t *words)
 {

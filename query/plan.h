@@ -36,7 +36,7 @@ struct qry_pin {
 
 struct qry_plan {
     struct qry_search search;
-    uint64_t begin_us; /* when the request began, for search_time_ms */
+    uint64_t cutoff_ms; /* search_cutoff_ms */
 
     uint32_t page, per_page, offset; /* offset: of the first hit, whichever way it was given */
     bool is_by_offset;               /* the answer has "offset" instead of "page" */
@@ -83,7 +83,7 @@ struct qry_parse { /* what parsing a request needs */
 };
 
 /*
- * Everything but the deadline. RC_INVALID, RC_ABSENT (a field), RC_UNPROCESSABLE
+ * Everything but search.deadline_us. RC_INVALID, RC_ABSENT (a field), RC_UNPROCESSABLE
  * (per_page) with a sentence.
  */
 MUST_USE enum rc qry_plan_parse(const struct qry_parse *in, struct qry_plan *out);

@@ -136,6 +136,7 @@ read_integers(const struct qry_parse *in, struct qry_plan *plan)
         {QRY_P_GROUP_LIMIT, 3, &i.group_limit},
         {QRY_P_SNIPPET_THRESHOLD, 30, &i.snippet},
         {QRY_P_HIGHLIGHT_AFFIX, 4, &i.affix},
+        {QRY_P_SEARCH_CUTOFF_MS, 30000, &plan->cutoff_ms},
     };
 
     for (size_t k = 0; k < ARRAY_SIZE(rows); k++) {

@@ -1,0 +1,209 @@
+/*
+ * The directory pages of a site: q=* with filters and one sort field over all
+ * documents. Counting is a popcount; ordering is a walk along the field's
+ * permutation that stops as soon as nothing better can follow. Where few
+ * documents are left by the filter, looking at each of them is cheaper.
+ */
+#include "query/browse.h"
+
+#include "base/clock.h"
+
+enum { CLOCK_EVERY = 1 << 14 };
+
+struct walk {
+    const struct qry_plan *plan;
+    const struct qry_docset *docs;
+    struct qry_collector *collector;
+    int lead;          /* the first key that differs between documents; -1: only the tie does */
+    bool is_in_order;  /* along the permutation, each hit of a view is worse than the one before */
+    uint32_t n_ticks;
+};
+
+static bool
+is_late(struct walk *w)
+{
+    if (++w->n_ticks % CLOCK_EVERY)
+        return false;
+    return clock_us() > w->plan->search.deadline_us;
+}
+
+static uint64_t
+count_bits(const uint64_t *words, size_t n)
+{
+    uint64_t sum = 0;
+
+    for (size_t i = 0; i < n; i++)
+        sum += (uint64_t)__builtin_popcountll(words[i]);
+    return sum;
+}
+
+/* Scores are all the same without a query: the first key that is none of them. */
+static int
+lead_of(const struct qry_search *s, bool *is_last)
+{
+    int lead = -1;
+
+    *is_last = true;
+    for (uint32_t i = 0; i < s->n_sorts; i++) {
+        if (s->sorts[i].kind == QRY_SORT_TEXT_MATCH)
+            continue;
+        if (lead >= 0)
+            *is_last = false;
+        else
+            lead = (int)i;
+    }
+    return lead;
+}
+
+static bool
+is_lead_number(const struct walk *w)
+{
+    const struct qry_search *s = &w->plan->search;
+
+    if (w->lead < 0 || s->sorts[w->lead].kind != QRY_SORT_FIELD)
+        return false;
+    return s->collection->schema->fields[s->sorts[w->lead].field].type != SCH_STRING;
+}
+
+static enum rc
+cut_off(struct err *err)
+{
+    return err_set(err, RC_CUTOFF, "the search took too long");
+}
+
+/* Offers the documents of words; a look at the leading key saves most of the work. */
+static enum rc
+offer_words(struct walk *w, uint32_t view, const uint64_t *words, const uint64_t *without,
+            struct err *err)
+{
+    size_t n = qry_words_n(w->plan->search.collection->views[view].n_docs);
+    bool has_lead = is_lead_number(w);
+    uint32_t lead = (uint32_t)(has_lead ? w->lead : 0);
+
+    for (size_t i = 0; i < n; i++) {
+        uint64_t left = without ? words[i] & ~without[i] : words[i];
+        for (; left; left &= left - 1) {
+            uint32_t doc = (uint32_t)(i * 64) + (uint32_t)__builtin_ctzll(left);
+            if (is_late(w))
+                return cut_off(err);
+            if (has_lead &&
+                !qry_collector_wants(w->collector, lead,
+                                     qry_keys_one(w->collector->keys, lead, view, doc)))
+                continue;
+            (void)qry_collector_offer(w->collector, view, doc); /* kept or not, go on */
+        }
+    }
+    return RC_OK;
+}
+
+static enum rc
+walk_order(struct walk *w, uint32_t view, const uint32_t *order, uint32_t n, struct err *err)
+{
+    const uint64_t *words = w->docs->words[view];
+    uint32_t lead = (uint32_t)w->lead;
+    bool is_asc = w->plan->search.sorts[lead].is_asc;
+
+    for (uint32_t i = 0; i < n; i++) {
+        uint32_t doc = order[is_asc ? i : n - 1 - i];
+        if (is_late(w))
+            return cut_off(err);
+        if (!(words[doc / 64] >> (doc % 64) & 1))
+            continue;
+        if (!qry_collector_wants(w->collector, lead,
+                                 qry_keys_one(w->collector->keys, lead, view, doc)))
+            break;
+        if (!qry_collector_offer(w->collector, view, doc) && w->is_in_order)
+            break;
+    }
+    return RC_OK;
+}
+
+/* The permutation, then (or first) those without a value. */
+static enum rc
+walk_view(struct walk *w, uint32_t view, const uint32_t *order, uint32_t n, struct err *err)
+{
+    const struct qry_search *s = &w->plan->search;
+    const struct qry_sort *sort = &s->sorts[w->lead];
+    const uint64_t *words = w->docs->words[view];
+    struct idx_column column;
+
+    if (!idx_segment_column(s->collection->views[view].segment, sort->field, &column))
+        return offer_words(w, view, words, NULL, err);
+    enum rc rc = RC_OK;
+    if (sort->missing_first && column.present)
+        rc = offer_words(w, view, words, column.present, err);
+    if (rc == RC_OK)
+        rc = walk_order(w, view, order, n, err);
+    if (rc == RC_OK && !sort->missing_first && column.present &&
+        qry_collector_wants(w->collector, (uint32_t)w->lead, INT64_MIN))
+        rc = offer_words(w, view, words, column.present, err);
+    return rc;
+}
+
+static enum rc
+browse_view(struct walk *w, uint32_t view, uint64_t n_set, struct err *err)
+{
+    const struct qry_search *s = &w->plan->search;
+    const struct idx_view *v = &s->collection->views[view];
+    const uint32_t *order = NULL;
+    uint32_t n_order = 0;
+
+    if (n_set == 0 || w->collector->max == 0)
+        return RC_OK;
+    if (is_lead_number(w))
+        order = idx_segment_order(v->segment, s->sorts[w->lead].field, &n_order);
+    /* Of the documents on the way, n_set in n_docs count: max * n_docs / n_set steps. */
+    if (!order || n_set * n_set <= w->collector->max * (uint64_t)v->n_docs)
+        return offer_words(w, view, w->docs->words[view], NULL, err);
+    return walk_view(w, view, order, n_order, err);
+}
+
+/* All documents are needed one by one. */
+static enum rc
+collect_all(struct walk *w, struct err *err)
+{
+    const struct idx_collection *c = w->plan->search.collection;
+
+    for (uint32_t v = 0; v < c->n_views; v++) {
+        for (size_t i = 0; i < qry_words_n(c->views[v].n_docs); i++) {
+            for (uint64_t left = w->docs->words[v][i]; left; left &= left - 1) {
+                if (is_late(w))
+                    return cut_off(err);
+                qry_collector_add(w->collector, v,
+                                  (uint32_t)(i * 64) + (uint32_t)__builtin_ctzll(left), 0, 0);
+            }
+        }
+    }
+    return RC_OK;
+}
+
+static void
+mark_all(const struct walk *w, uint32_t view, size_t n_words)
+{
+    if (w->collector->marks)
+        memcpy(w->collector->marks[view], w->docs->words[view], n_words * sizeof(uint64_t));
+}
+
+enum rc
+qry_browse_run(const struct qry_plan *plan, const struct qry_docset *docs,
+               struct qry_collector *c, struct err *err)
+{
+    const struct idx_collection *collection = plan->search.collection;
+    struct walk w = {.plan = plan, .docs = docs, .collector = c};
+    bool is_last;
+    enum rc rc = RC_OK;
+
+    w.lead = lead_of(&plan->search, &is_last);
+    w.is_in_order = w.lead >= 0 && is_last && !plan->search.sorts[w.lead].is_asc;
+    if (c->groups)
+        return collect_all(&w, err);
+    for (uint32_t v = 0; v < collection->n_views; v++) {
+        size_t n_words = qry_words_n(collection->views[v].n_docs);
+        uint64_t n_set = count_bits(docs->words[v], n_words);
+        c->n_found += n_set;
+        mark_all(&w, v, n_words);
+        if (rc == RC_OK)
+            rc = browse_view(&w, v, n_set, err);
+    }
+    return rc;
+}

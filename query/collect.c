@@ -1,0 +1,100 @@
+/*
+ * The best hits so far in a bounded heap whose top is the worst of them, so
+ * that most hits cost one comparison.
+ */
+#include "query/collect.h"
+
+#include "query/group.h"
+
+void
+qry_collector_init(struct qry_collector *c, struct qry_keys *keys, size_t max)
+{
+    *c = (struct qry_collector){.keys = keys, .max = max};
+}
+
+void
+qry_collector_fini(struct qry_collector *c)
+{
+    free(c->hits);
+    c->hits = NULL;
+}
+
+static void
+sift_down(struct qry_collector *c, size_t at)
+{
+    struct qry_hit hit = c->hits[at];
+
+    for (;;) {
+        size_t child = 2 * at + 1;
+        if (child >= c->n)
+            break;
+        if (child + 1 < c->n && qry_keys_before(c->keys, &c->hits[child], &c->hits[child + 1]))
+            child++;
+        if (!qry_keys_before(c->keys, &hit, &c->hits[child]))
+            break;
+        c->hits[at] = c->hits[child];
+        at = child;
+    }
+    c->hits[at] = hit;
+}
+
+static bool
+push(struct qry_collector *c, const struct qry_hit *hit)
+{
+    if (c->groups || c->n < c->max) {
+        c->hits = xgrow(c->hits, &c->cap, c->n + 1, sizeof *c->hits);
+        c->hits[c->n++] = *hit;
+        return true;
+    }
+    if (c->max == 0)
+        return false;
+    if (!c->is_heap) {
+        for (size_t i = c->n / 2; i-- > 0;)
+            sift_down(c, i);
+        c->is_heap = true;
+    }
+    if (!qry_keys_before(c->keys, hit, &c->hits[0]))
+        return false;
+    c->hits[0] = *hit;
+    sift_down(c, 0);
+    return true;
+}
+
+void
+qry_collector_add(struct qry_collector *c, uint32_t view, uint32_t doc, uint64_t text_match,
+                  uint64_t field_score)
+{
+    struct qry_hit hit = {.view = view, .doc = doc};
+
+    c->n_found++;
+    if (c->marks)
+        c->marks[view][doc / 64] |= 1ull << (doc % 64);
+    if (c->groups)
+        hit.group = qry_groups_add(c->groups, view, doc);
+    qry_keys_fill(c->keys, &hit, text_match, field_score);
+    (void)push(c, &hit); /* worse than all that are kept: it was counted, that is all */
+}
+
+bool
+qry_collector_offer(struct qry_collector *c, uint32_t view, uint32_t doc)
+{
+    struct qry_hit hit = {.view = view, .doc = doc};
+
+    qry_keys_fill(c->keys, &hit, 0, 0);
+    return push(c, &hit);
+}
+
+bool
+qry_collector_wants(const struct qry_collector *c, uint32_t i, int64_t key)
+{
+    if (c->groups || c->n < c->max)
+        return true;
+    return c->max > 0 && (!c->is_heap || key >= c->hits[0].keys[i]);
+}
+
+void
+qry_collector_finish(struct qry_collector *c)
+{
+    qry_keys_sort(c->keys, c->hits, c->n);
+    c->is_heap = false;
+}
