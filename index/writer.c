@@ -50,6 +50,27 @@ idx_writer_main(void *arg)
 enum { RETIRE_US = 50000, MERGE_US = 1000000 };
 
 static uint64_t
+ram_bytes(const struct idx_catalog *c)
+{
+    uint64_t n = c->ram_bytes;
+    for (size_t i = 0; i < c->n; i++)
+        n += idx_fresh_n_bytes(&c->generations[i]->fresh);
+    return n;
+}
+
+/*
+ * Far more in RAM than is wanted: commits cannot keep up, or fail. Nothing is
+ * applied then until one has worked, the inbox fills and submitters wait. Not
+ * while closing, which has to come to an end.
+ */
+static bool
+is_full(const struct idx *idx)
+{
+    const struct idx_writer *w = &idx->writer;
+    return !w->news.is_closing && ram_bytes(&w->catalog) >= 4 * idx->options.ram_bytes_max;
+}
+
+static uint64_t
 earlier(uint64_t a, uint64_t b)
 {
     return a < b ? a : b;
@@ -68,7 +89,7 @@ look(struct idx *idx)
         deadline = earlier(deadline, now + RETIRE_US);
     if (w->is_merge_due)
         deadline = earlier(deadline, now + MERGE_US);
-    if (w->batches || w->is_hurried)
+    if (w->batches && !is_full(idx))
         deadline = 0;
     w->news = idx_inbox_look(&idx->inbox, deadline, &w->news);
     w->is_merge_due |= w->news.wants_one_segment;
@@ -114,12 +135,12 @@ apply_one(struct idx *idx, struct idx_batch *b)
     idx_batch_free(b);
 }
 
-/* Applies what is waiting, all of it if that is done before the next publication is due. */
+/* Applies what is waiting: all, or until the next publication is due or memory is full. */
 static void
 apply(struct idx *idx)
 {
     struct idx_writer *w = &idx->writer;
-    while (w->batches) {
+    while (w->batches && !is_full(idx)) {
         struct idx_batch *b = w->batches;
         w->batches = b->next;
         apply_one(idx, b);
@@ -156,15 +177,6 @@ publish(struct idx *idx)
 }
 
 /* ---- commit ---- */
-
-static uint64_t
-ram_bytes(const struct idx_catalog *c)
-{
-    uint64_t n = c->ram_bytes;
-    for (size_t i = 0; i < c->n; i++)
-        n += idx_fresh_n_bytes(&c->generations[i]->fresh);
-    return n;
-}
 
 static bool
 is_commit_due(struct idx *idx)
@@ -207,12 +219,11 @@ static void
 report(struct idx *idx)
 {
     struct idx_writer *w = &idx->writer;
-    bool is_full = ram_bytes(&w->catalog) >= 4 * idx->options.ram_bytes_max;
     bool is_at_rest =
         !w->commit && w->commit_at_us == UINT64_MAX && w->publish_at_us == UINT64_MAX;
     if (w->news.wants_one_segment && is_at_rest && idx_is_one_segment(idx))
         idx_grant(idx, RC_OK, NULL);
-    idx_inbox_report(&idx->inbox, w->tickets, is_full);
+    idx_inbox_report(&idx->inbox, w->tickets, is_full(idx));
     call_back(&w->visibles, w->tickets.visible, RC_OK);
     call_back(&w->durables, w->tickets.durable, RC_OK);
 }
