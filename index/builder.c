@@ -3,6 +3,8 @@
  * renumbered in sorted order at the end; stored documents are compressed on
  * the way. A document costs no allocation of its own.
  */
+#include "index/segment.h"
+
 #include "index/docs.h"
 #include "index/field.h"
 #include "index/ids.h"

@@ -37,17 +37,28 @@ idx_ids_get(const struct idx_ids *ids, uint32_t doc, char *text)
     return span_of(text, ULID_TEXT_N);
 }
 
+/*
+ * The same number for the same text in every segment, packed or not: ties are
+ * compared between segments.
+ */
 struct idx_tie
 idx_ids_tie(const struct idx_ids *ids, uint32_t doc)
 {
     unsigned char b[16] = {0};
-    if (ids->ulids) {
-        memcpy(b, ids->ulids + (size_t)doc * ULID_BYTES_N, sizeof b);
-    } else {
-        struct span id = idx_runs_get(&ids->runs, doc);
-        memcpy(b, id.p, id.n < sizeof b ? id.n : sizeof b);
-    }
+    char text[ULID_TEXT_N];
+    struct span id = idx_ids_get(ids, doc, text);
+    memcpy(b, id.p, id.n < sizeof b ? id.n : sizeof b);
     return (struct idx_tie){__builtin_bswap64(load_u64(b)), __builtin_bswap64(load_u64(b + 8))};
+}
+
+int
+idx_ids_compare(const struct idx_ids *a, uint32_t a_doc, const struct idx_ids *b, uint32_t b_doc)
+{
+    char a_text[ULID_TEXT_N], b_text[ULID_TEXT_N];
+    if (a->ulids && b->ulids)
+        return memcmp(a->ulids + (size_t)a_doc * ULID_BYTES_N,
+                      b->ulids + (size_t)b_doc * ULID_BYTES_N, ULID_BYTES_N);
+    return span_cmp(idx_ids_get(a, a_doc, a_text), idx_ids_get(b, b_doc, b_text));
 }
 
 /* An id as it is stored. */

@@ -22,8 +22,11 @@ bool idx_ids_open(struct idx_ids *ids, const struct idx_section *s);
 bool idx_ids_open_table(struct idx_ids *ids, const struct idx_section *s);
 /* Borrowed, or written into text (of IDX_ID_MAX bytes). */
 struct span idx_ids_get(const struct idx_ids *ids, uint32_t doc, char *text);
-/* As SCH_TIE_ID says. */
+/* The first 16 bytes of the id's text, as SCH_TIE_ID says. */
 struct idx_tie idx_ids_tie(const struct idx_ids *ids, uint32_t doc);
+/* Whole ids, as their texts compare: negative, 0, positive. Also of different segments. */
+int idx_ids_compare(const struct idx_ids *a, uint32_t a_doc, const struct idx_ids *b,
+                    uint32_t b_doc);
 /* The newest document of that id. */
 bool idx_ids_find(const struct idx_ids *ids, struct span id, uint32_t *doc);
 

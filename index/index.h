@@ -43,7 +43,8 @@ uint64_t idx_snapshot_version(const struct idx_snapshot *s);
 
 struct idx_view { /* a segment as one snapshot sees it */
     const struct idx_segment *segment;
-    const uint64_t *live; /* bit d of word d / 64: document d is alive; words up to n_docs, tail bits 0 */
+    /* Bit d of word d / 64: document d is alive; words up to n_docs, tail bits 0. */
+    const uint64_t *live;
     uint32_t n_docs, n_live;
 };
 
@@ -83,9 +84,13 @@ struct idx_tie { /* compared as the unsigned pair (hi, lo); larger comes first *
     uint64_t hi, lo;
 };
 
-/* The id's bytes: borrowed, or written into text (of IDX_ID_MAX bytes) where ids are stored packed. */
+/* The id's bytes: borrowed, or written into text (of IDX_ID_MAX bytes) where ids are packed. */
 struct span idx_segment_id(const struct idx_segment *s, uint32_t doc, char *text);
-/* SCH_TIE_SEQ: {seq, 0}. SCH_TIE_ID: the id's 16 bytes if all are ULIDs, else the first 16 of its text. */
+/*
+ * SCH_TIE_SEQ: {seq, 0}. SCH_TIE_ID: the first 16 bytes of the id's text, so
+ * that documents with different ids may have equal ties; idx_tie_before
+ * compares the whole.
+ */
 struct idx_tie idx_segment_tie(const struct idx_segment *s, uint32_t doc);
 /* True if a comes before b (the larger tie; equal ties: the larger id). */
 bool idx_tie_before(const struct idx_segment *a, uint32_t a_doc, const struct idx_segment *b,
@@ -149,7 +154,7 @@ const uint32_t *idx_segment_order(const struct idx_segment *s, uint32_t field, u
 enum idx_terms_kind {
     IDX_TEXT,  /* tokens; string fields that are indexed and not exact */
     IDX_VALUE, /* whole raw values; string fields with SCH_FACET or SCH_EXACT */
-    IDX_SORT,  /* tokenizer's sort keys; string fields with SCH_SORT (forward lists only, no postings) */
+    IDX_SORT,  /* tokenizer's sort keys; string fields with SCH_SORT (no postings, only lists) */
     IDX_TERMS_KIND_N
 };
 
@@ -194,7 +199,7 @@ struct idx_cursor {
 };
 void idx_cursor_init(struct idx_cursor *c, const struct idx_terms *t);
 bool idx_cursor_next(struct idx_cursor *c);
-/* To the first later term that does not share the current one's first depth bytes (1 <= depth <= n). */
+/* To the first later term without the current one's first depth bytes (1 <= depth <= n). */
 bool idx_cursor_skip(struct idx_cursor *c, uint32_t depth);
 /* Ordinal behind the last term that shares the current one's first depth bytes. Does not move. */
 uint32_t idx_cursor_end(const struct idx_cursor *c, uint32_t depth);

@@ -21,27 +21,19 @@ struct ties {
     const char *seq; /* SCH_TIE_SEQ; NULL: by id */
 };
 
-static struct idx_tie
-tie_of(const struct ties *t, uint32_t doc)
-{
-    if (t->seq)
-        return (struct idx_tie){load_u64(t->seq + (size_t)doc * sizeof(uint64_t)), 0};
-    return idx_ids_tie(&t->ids, doc);
-}
-
 /* Negative if a comes before b in rising order: as idx_tie_before, backwards. */
 static int
 compare_ties(const void *x, const void *y, void *arg)
 {
     const struct ties *t = arg;
-    uint32_t a_doc = *(const uint32_t *)x, b_doc = *(const uint32_t *)y;
-    struct idx_tie a = tie_of(t, a_doc), b = tie_of(t, b_doc);
-    if (a.hi != b.hi)
-        return a.hi < b.hi ? -1 : 1;
-    if (a.lo != b.lo)
-        return a.lo < b.lo ? -1 : 1;
-    char a_text[IDX_ID_MAX], b_text[IDX_ID_MAX];
-    return span_cmp(idx_ids_get(&t->ids, a_doc, a_text), idx_ids_get(&t->ids, b_doc, b_text));
+    uint32_t a = *(const uint32_t *)x, b = *(const uint32_t *)y;
+    if (t->seq) {
+        uint64_t p = load_u64(t->seq + (size_t)a * sizeof p);
+        uint64_t q = load_u64(t->seq + (size_t)b * sizeof q);
+        if (p != q)
+            return p < q ? -1 : 1;
+    }
+    return idx_ids_compare(&t->ids, a, &t->ids, b);
 }
 
 /* All documents by rising tie. The caller frees. */

@@ -2,8 +2,9 @@
 #ifndef TAILFIN_INDEX_ORDER_H
 #define TAILFIN_INDEX_ORDER_H
 
-#include "index/layout.h"
 #include "schema/schema.h"
+
+#include "index/layout.h"
 
 /*
  * Writes the permutations over the ids, sequences, columns and sort keys that

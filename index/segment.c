@@ -4,9 +4,11 @@
  * and has the size that its row implies; what a section holds is read after
  * its checksum, on first use.
  */
-#include "index/parts.h"
+#include "index/segment.h"
 
 #include "base/hash.h"
+
+#include "index/parts.h"
 
 struct header {
     uint32_t version, n_sections, n_docs, n_fields, flags;
@@ -310,13 +312,14 @@ bool
 idx_tie_before(const struct idx_segment *a, uint32_t a_doc, const struct idx_segment *b,
                uint32_t b_doc)
 {
-    struct idx_tie x = idx_segment_tie(a, a_doc), y = idx_segment_tie(b, b_doc);
-    if (x.hi != y.hi)
-        return x.hi > y.hi;
-    if (x.lo != y.lo)
-        return x.lo > y.lo;
-    char a_text[IDX_ID_MAX], b_text[IDX_ID_MAX];
-    return span_cmp(idx_segment_id(a, a_doc, a_text), idx_segment_id(b, b_doc, b_text)) > 0;
+    if (a->tie == SCH_TIE_SEQ) {
+        uint64_t x = idx_segment_seq(a, a_doc), y = idx_segment_seq(b, b_doc);
+        if (x != y)
+            return x > y;
+    }
+    must(a_doc < a->n_docs && b_doc < b->n_docs);
+    return idx_section_good(a->ids_section) && idx_section_good(b->ids_section) &&
+           idx_ids_compare(&a->ids, a_doc, &b->ids, b_doc) > 0;
 }
 
 bool

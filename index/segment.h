@@ -8,6 +8,7 @@
 #include <stdatomic.h>
 
 #include "base/fs.h"
+
 #include "index/index.h"
 #include "index/writer.h"
 
@@ -16,9 +17,9 @@
 /*
  * Takes the bytes of a built segment and makes them readable. The header and
  * the section table are checked at once; a section's checksum before its
- * first use, or all at once with is_verified_now (files opened at start are
- * verified lazily: opening is O(sections)). schema is borrowed for the life of
- * the segment. *take_bytes is owned by the segment from now on (RAM).
+ * first use: opening is O(sections). schema is borrowed for the life of the
+ * segment. *take_bytes is owned by the segment from now on; it is nulled and
+ * freed also on failure, as is a map.
  */
 MUST_USE enum rc idx_segment_open_ram(struct buf *take_bytes, const struct sch_collection *schema,
                                       struct idx_segment **out, struct err *err);

@@ -6,6 +6,8 @@
  * a container of up to 4096 is a sorted array of 16-bit numbers, a larger one
  * 1024 words of bits.
  */
+#include "index/set.h"
+
 #include "index/terms.h"
 
 enum { ARRAY_MAX = 4096, CONTAINER_WORDS = 1024 };

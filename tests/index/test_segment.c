@@ -1,6 +1,7 @@
 /* What goes into a builder comes out of the segment: every kind of field. */
 #include "index/segment.h"
 
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 
@@ -110,6 +111,24 @@ test_ties(void **state)
     assert_true(idx_segment_tie(s, 0).hi == (uint64_t)'a' << 56);
     idx_segment_free(s);
 
+    /* ULIDs are packed in one segment and texts in another: ties compare all the same. */
+    c.docs[0].id = SPAN_LIT("01GMFRJA800007JWKSWBEWV3C8");
+    c.docs[1].id = SPAN_LIT("01GMFRJA800007JWKSWBEWV3C9");
+    struct idx_segment *packed = corpus_segment(&c, 0, 2, false);
+    c.docs[0].id = SPAN_LIT("01GMFRJA800007JWKSWBEWV3C9x");
+    c.docs[1].id = SPAN_LIT("01GMFRJA800007JWKSWBEWV3C90");
+    struct idx_segment *mixed = corpus_segment(&c, 0, 2, false);
+    for (uint32_t doc = 0; doc < 2; doc++) {
+        assert_true(idx_tie_before(mixed, doc, packed, 0));
+        assert_true(idx_tie_before(mixed, doc, packed, 1));
+        assert_false(idx_tie_before(packed, 1, mixed, doc));
+        assert_true(idx_segment_tie(packed, doc).hi == idx_segment_tie(mixed, doc).hi);
+    }
+    assert_true(idx_tie_before(packed, 1, packed, 0));
+    assert_false(idx_tie_before(packed, 0, packed, 0));
+    idx_segment_free(packed);
+    idx_segment_free(mixed);
+
     c.schema.tie = SCH_TIE_SEQ;
     for (uint32_t i = 0; i < 4; i++)
         c.docs[i].seq = 10 - i;
@@ -153,6 +172,45 @@ test_appended_field(void **state)
     corpus_fini(&c);
 }
 
+struct racer {
+    const struct corpus *c;
+    const struct idx_segment *s;
+    const uint32_t *which;
+    pthread_t thread;
+};
+
+static void *
+race(void *arg)
+{
+    struct racer *r = arg;
+    corpus_check(r->c, r->s, r->which, 200);
+    return NULL;
+}
+
+/* Sections are checked on first use, by whoever comes: several threads at once. */
+static void
+test_first_use_by_many(void **state)
+{
+    struct rng rng = rng_new();
+    struct corpus c;
+    struct racer racers[4];
+    uint32_t which[200];
+    (void)state;
+    for (uint32_t i = 0; i < ARRAY_SIZE(which); i++)
+        which[i] = i;
+    corpus_init(&c, &rng, 200, CORPUS_ULIDS, SCH_TIE_ID);
+    struct idx_segment *s = corpus_segment(&c, 0, 200, true);
+    for (size_t i = 0; i < ARRAY_SIZE(racers); i++) {
+        racers[i] = (struct racer){.c = &c, .s = s, .which = which};
+        assert_int_equal(pthread_create(&racers[i].thread, NULL, race, &racers[i]), 0);
+    }
+    for (size_t i = 0; i < ARRAY_SIZE(racers); i++)
+        assert_int_equal(pthread_join(racers[i].thread, NULL), 0);
+    assert_false(idx_segment_is_corrupt(s));
+    idx_segment_free(s);
+    corpus_fini(&c);
+}
+
 static void
 test_mapped(void **state)
 {
@@ -190,7 +248,8 @@ main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_round_trip),     cmocka_unit_test(test_builder_again),
         cmocka_unit_test(test_same_id_twice),  cmocka_unit_test(test_ties),
-        cmocka_unit_test(test_appended_field), cmocka_unit_test(test_mapped),
+        cmocka_unit_test(test_appended_field), cmocka_unit_test(test_first_use_by_many),
+        cmocka_unit_test(test_mapped),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
