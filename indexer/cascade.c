@@ -109,7 +109,8 @@ collect_users(struct ing_mongo *m, const struct idx_snapshot *snapshot, struct i
         else
             ing_relations_users_with(m->relations[side], buf_span(&c->key), collect, c);
     }
-    qsort(c->ids, c->n_ids, sizeof *c->ids, compare_ids);
+    if (c->n_ids > 1)
+        qsort(c->ids, c->n_ids, sizeof *c->ids, compare_ids);
     size_t n = 0;
     for (size_t i = 0; i < c->n_ids; i++) {
         if (n == 0 || !span_eq(c->ids[n - 1], c->ids[i]))

@@ -76,10 +76,10 @@ kind_of(struct span name)
 }
 
 void
-ing_event_read(const bson_t *doc, struct ing_event *out)
+ing_event_read(const bson_t *doc, struct ing_change *out)
 {
     bson_iter_t at;
-    *out = (struct ing_event){.kind = kind_of(text_at(doc, "operationType")),
+    *out = (struct ing_change){.kind = kind_of(text_at(doc, "operationType")),
                               .collection = text_at(doc, "ns.coll"),
                               .other = text_at(doc, "to.coll")};
     if (bson_iter_init_find(&at, doc, "clusterTime") && BSON_ITER_HOLDS_TIMESTAMP(&at))

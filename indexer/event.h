@@ -18,7 +18,7 @@ enum ing_event_kind {
     ING_EVENT_OTHER
 };
 
-struct ing_event {
+struct ing_change {
     enum ing_event_kind kind;
     struct span collection; /* MongoDB's name; borrowed from the event; empty if it has none */
     struct span other;      /* of a rename: the new name */
@@ -33,7 +33,7 @@ struct ing_event {
  */
 void ing_event_pipeline(bson_t *out);
 /* Reads one; whatever is missing is empty. doc is borrowed. */
-void ing_event_read(const bson_t *doc, struct ing_event *out);
+void ing_event_read(const bson_t *doc, struct ing_change *out);
 /* Appends a dirty key: the feed's number and the bytes of {"": id}. */
 void ing_event_key(unsigned feed, const bson_iter_t *id, struct buf *out);
 

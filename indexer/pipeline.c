@@ -59,6 +59,7 @@ apply_main(void *arg)
         if (is_open)
             save(m, &round);
         arena_reset(&round.arena);
+        is_open = is_open && !ing_inbox_is_closed(&m->inbox);
     }
     ing_dirty_set_fini(&round.dirty);
     arena_fini(&round.arena);
@@ -211,6 +212,7 @@ save(struct ing_mongo *m, const struct ing_round *r)
     s->n_cascades = m->resume.n_cascades;
     s->n_applied += d->keys.n;
     s->position_s = time_s;
+    s->position_i = time_i;
     pthread_mutex_unlock(&m->lock);
     if (d->time_s) {
         uint64_t event_us = (uint64_t)d->time_s * 1000000, wall_us = clock_wall_us();

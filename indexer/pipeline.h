@@ -66,7 +66,7 @@ struct ing_status { /* under ing_mongo.lock */
     uint64_t caught_up_wall_us; /* everything until then is applied; 0: never */
     size_t n_cascades;
     uint64_t n_events, n_applied, n_bad;
-    uint64_t position_s;
+    uint32_t position_s, position_i; /* cluster time up to which all is submitted; 0: unknown */
 };
 
 struct ing_writeback_queue;

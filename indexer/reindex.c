@@ -251,8 +251,8 @@ ing_rebuild_finish(struct ing_mongo *m)
         buf_clear(&state->at);
     }
     submit(m, &b);
-    (void)ing_await_relations(m); /* stopping: readiness no longer matters */
-    atomic_store(&m->is_ready, true);
+    if (ing_await_relations(m) == RC_OK)
+        atomic_store(&m->is_ready, true);
     ing_status_update(m);
     ing_log(m, LOG_INFO, "reindex", "state=complete");
 }

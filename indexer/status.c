@@ -9,7 +9,7 @@ ing_trouble(struct ing_mongo *m, const char *what, const struct err *err, uint64
     char quoted[LOG_QUOTE_MAX];
     pthread_mutex_lock(&m->lock);
     struct ing_status *s = &m->status;
-    snprintf(s->trouble, sizeof s->trouble, "%s: %s", what, err->text);
+    snprintf(s->trouble, sizeof s->trouble, "%s", err->text);
     s->trouble_wall_us = clock_wall_us();
     s->n_troubles++;
     pthread_mutex_unlock(&m->lock);
@@ -141,6 +141,7 @@ ing_mongo_write_status(struct ing_mongo *m, struct buf *out)
     put_bool(out, "connected", s->is_connected);
     put_lag(m, out);
     put_u64(out, "position_s", s->position_s);
+    put_u64(out, "position_i", s->position_i);
     put_u64(out, "dirty_keys", n_dirty);
     put_u64(out, "applied_keys", s->n_applied);
     put_u64(out, "cascades", s->n_cascades);

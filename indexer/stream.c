@@ -94,7 +94,7 @@ token_of(mongoc_change_stream_t *stream)
 
 /* One note for each feed that reads the collection; the token goes with the last. */
 static bool
-note_event(struct stream *s, const struct ing_event *event, struct span token)
+note_event(struct stream *s, const struct ing_change *event, struct span token)
 {
     struct ing_mongo *m = s->m;
     struct ing_note note = {.time_s = event->time_s, .time_i = event->time_i};
@@ -139,7 +139,7 @@ read_events(struct stream *s, mongoc_change_stream_t *stream, struct err *err)
     bson_error_t error;
     while (!ing_inbox_is_closed(&s->m->inbox)) {
         if (mongoc_change_stream_next(stream, &doc)) {
-            struct ing_event event;
+            struct ing_change event;
             ing_event_read(doc, &event);
             if (event.kind == ING_EVENT_INVALIDATE)
                 return err_set(err, RC_HISTORY_LOST, "the change stream was invalidated");

@@ -383,6 +383,7 @@ write_list(struct ing_writeback_queue *q, struct ing_client *client,
 
 struct sweep {
     struct ing_mongo *m;
+    bool is_stopping;
     const struct ing_feed *feed;
 };
 
@@ -392,10 +393,10 @@ sweep_doc(void *arg, const bson_t *doc)
     struct sweep *s = arg;
     bson_iter_t id;
     struct buf key = {0};
-    if (bson_iter_init_find(&id, doc, "_id")) {
+    if (!s->is_stopping && bson_iter_init_find(&id, doc, "_id")) {
         ing_event_key(s->feed->number, &id, &key);
         struct ing_note note = {.key = buf_span(&key)};
-        (void)ing_inbox_put(&s->m->inbox, &note); /* false while stopping */
+        s->is_stopping = !ing_inbox_put(&s->m->inbox, &note);
     }
     buf_fini(&key);
 }
@@ -407,7 +408,7 @@ sweep(struct ing_mongo *m, struct ing_client *client)
     bson_t *fields = BCON_NEW("_id", BCON_INT32(1));
     bson_t *filter = BCON_NEW("search_updated_at", BCON_NULL);
     for (unsigned i = 0; i < m->n_feeds && !ing_inbox_is_closed(&m->inbox); i++) {
-        struct sweep s = {m, &m->feeds[i]};
+        struct sweep s = {.m = m, .feed = &m->feeds[i]};
         struct ing_fetch fetch = {client, m->feeds[i].source, fields, sweep_doc, &s};
         struct err err;
         if (m->feeds[i].kind != ING_FEED_EDGES &&

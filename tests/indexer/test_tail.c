@@ -1,0 +1,186 @@
+/* Changes of every kind reach the index, whatever their order and number. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "tests/indexer/compare.h"
+#include "tests/indexer/world.h"
+
+static int
+start(void **state)
+{
+    static struct server server;
+    server_start(&server);
+    *state = &server;
+    return 0;
+}
+
+static int
+stop(void **state)
+{
+    server_stop(*state);
+    return 0;
+}
+
+static void
+bootstraps_what_was_there(void **state)
+{
+    struct rig r;
+    rig_init(&r, *state);
+    world_emotes(&r, 0, 9000);
+    world_emote(&r, 42, "KappaPride", 7);
+    rig_open(&r);
+    assert_true(rig_wait_ready(&r));
+    assert_int_equal(rig_count(&r, "emotes"), 9000);
+    struct arena arena = {0};
+    char id[27];
+    struct span doc = rig_doc(&r, "emotes", span_str(world_text('e', 42, id)), &arena);
+    assert_non_null(doc.p);
+    assert_non_null(strstr(doc.p, "\"KappaPride\""));
+    arena_fini(&arena);
+    rig_fini(&r);
+}
+
+static void
+applies_each_kind_of_change(void **state)
+{
+    struct rig r;
+    rig_init(&r, *state);
+    world_emotes(&r, 0, 10);
+    rig_open(&r);
+    assert_true(rig_wait_ready(&r));
+    world_emote(&r, 100, "inserted", 1);
+    world_emote(&r, 1, "replaced", 1);
+    world_remove(&r, "emotes", 'e', 2);
+    rig_command(&r, "{\"update\": \"emotes\", \"updates\": [{\"q\": {}, \"multi\": true, \"u\":"
+                    " {\"$set\": {\"scores.top_daily\": 99}}}]}");
+    rig_command(&r, "{\"update\": \"emotes\", \"updates\": [{\"q\": {\"default_name\": \"replaced\"},"
+                    " \"u\": {\"$unset\": {\"tags\": 1}}}]}");
+    assert_true(rig_settle(&r));
+    assert_int_equal(rig_count(&r, "emotes"), 10);
+    struct arena arena = {0};
+    char id[27];
+    struct span doc = rig_doc(&r, "emotes", span_str(world_text('e', 1, id)), &arena);
+    assert_non_null(doc.p);
+    assert_non_null(strstr(doc.p, "\"replaced\""));
+    assert_non_null(strstr(doc.p, "\"score_top_daily\":99"));
+    assert_null(strstr(doc.p, "\"tag\""));
+    assert_null(rig_doc(&r, "emotes", span_str(world_text('e', 2, id)), &arena).p);
+    arena_fini(&arena);
+    compare_assert_equal(&r);
+    rig_fini(&r);
+}
+
+static void
+drops_write_backs_and_nothing_else(void **state)
+{
+    struct rig r;
+    rig_init(&r, *state);
+    world_emotes(&r, 0, 3);
+    rig_open(&r);
+    assert_true(rig_wait_ready(&r) && rig_settle(&r));
+    int64_t before = rig_status(&r, "applied_keys");
+    rig_command(&r, "{\"update\": \"emotes\", \"updates\": [{\"q\": {}, \"multi\": true, \"u\":"
+                    " {\"$set\": {\"search_updated_at\": {\"$date\": 1700000000000},"
+                    " \"cached.role_rank\": 3, \"applied_rank\": 1}}}]}");
+    assert_true(rig_settle(&r));
+    assert_int_equal(rig_status(&r, "applied_keys"), before);
+    rig_command(&r, "{\"update\": \"emotes\", \"updates\": [{\"q\": {}, \"multi\": true, \"u\":"
+                    " {\"$set\": {\"search_updated_at\": null}}}]}");
+    assert_true(rig_settle(&r));
+    assert_int_equal(rig_status(&r, "applied_keys"), before + 3);
+    rig_command(&r, "{\"update\": \"emotes\", \"updates\": [{\"q\": {}, \"multi\": true, \"u\":"
+                    " {\"$unset\": {\"cached\": 1}}}]}");
+    assert_true(rig_settle(&r));
+    assert_int_equal(rig_status(&r, "applied_keys"), before + 6);
+    rig_fini(&r);
+}
+
+static void
+rebuilds_a_dropped_or_renamed_collection(void **state)
+{
+    struct rig r;
+    rig_init(&r, *state);
+    world_emotes(&r, 0, 50);
+    world_role(&r, 1, 5, true);
+    world_user(&r, 1, 0, "first");
+    world_edge(&r, 'u', 1, 'r', 1);
+    rig_open(&r);
+    assert_true(rig_wait_ready(&r));
+    rig_command(&r, "{\"drop\": \"emotes\"}");
+    world_emote(&r, 7, "after", 1);
+    assert_true(rig_settle(&r));
+    for (int i = 0; i < 1000 && rig_count(&r, "emotes") != 1; i++)
+        assert_true(rig_settle(&r));
+    assert_int_equal(rig_count(&r, "emotes"), 1);
+    char command[256];
+    snprintf(command, sizeof command,
+             "{\"renameCollection\": \"%s.roles\", \"to\": \"%s.elsewhere\"}", r.name, r.name);
+    bson_error_t error;
+    bson_t *rename = bson_new_from_json((const uint8_t *)command, -1, &error);
+    assert_true(mongoc_client_command_simple(r.client, "admin", rename, NULL, NULL, &error));
+    bson_destroy(rename);
+    for (int i = 0; i < 1000 && rig_count(&r, "roles") != 0; i++)
+        assert_true(rig_settle(&r));
+    assert_int_equal(rig_count(&r, "roles"), 0);
+    compare_assert_equal(&r);
+    rig_fini(&r);
+}
+
+static void
+takes_bad_documents_in_its_stride(void **state)
+{
+    struct rig r;
+    rig_init(&r, *state);
+    rig_open(&r);
+    assert_true(rig_wait_ready(&r));
+    rig_command(&r, "{\"insert\": \"emotes\", \"documents\": [{\"_id\": {\"odd\": [1, 2]}},"
+                    " {\"_id\": null}, {\"default_name\": 7, \"tags\": \"none\", \"scores\": []}]}");
+    world_emote(&r, 1, "good", 1);
+    assert_true(rig_settle(&r));
+    assert_true(rig_status(&r, "bad_documents") >= 2);
+    char id[27];
+    struct arena arena = {0};
+    assert_non_null(rig_doc(&r, "emotes", span_str(world_text('e', 1, id)), &arena).p);
+    arena_fini(&arena);
+    rig_fini(&r);
+}
+
+static void
+converges_under_random_changes(void **state)
+{
+    struct rig r;
+    struct rng rng = rng_new();
+    rig_init(&r, *state);
+    for (int i = 0; i < 200; i++)
+        world_change(&r, &rng);
+    rig_open(&r);
+    for (int i = 0; i < 600; i++)
+        world_change(&r, &rng);
+    assert_true(rig_wait_ready(&r) && rig_settle(&r));
+    compare_assert_equal(&r);
+    for (int round = 0; round < 3; round++) {
+        for (int i = 0; i < 300; i++)
+            world_change(&r, &rng);
+        assert_true(rig_settle(&r));
+        compare_assert_equal(&r);
+    }
+    rig_fini(&r);
+}
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(bootstraps_what_was_there),
+        cmocka_unit_test(applies_each_kind_of_change),
+        cmocka_unit_test(drops_write_backs_and_nothing_else),
+        cmocka_unit_test(takes_bad_documents_in_its_stride),
+        cmocka_unit_test(rebuilds_a_dropped_or_renamed_collection),
+        cmocka_unit_test(converges_under_random_changes),
+    };
+    return cmocka_run_group_tests(tests, start, stop);
+}
