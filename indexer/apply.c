@@ -162,15 +162,14 @@ static enum rc
 map_for(struct chunk *c, const struct target *target, const bson_t *doc, struct ing_mapped *mapped,
         struct err *err)
 {
-    struct ing_relations *relations = NULL;
+    struct ing_mapping_env env = {.now_ms = c->now_ms, .arena = idx_batch_arena(c->batch)};
     if (ing_mapping_has_relations(c->feed->mapping)) {
         struct ing_relation_uids uids;
-        relations = c->m->relations[target->is_aside];
+        env.relations = c->m->relations[target->is_aside];
         ing_relation_uids(c->m, target->is_aside, &uids);
-        ing_relations_bind(relations, c->snapshot, &uids);
+        ing_relations_bind(env.relations, c->snapshot, &uids);
     }
-    return ing_mapping_run(c->feed->mapping, doc, relations, c->now_ms, idx_batch_arena(c->batch),
-                           mapped, err);
+    return ing_mapping_run(c->feed->mapping, doc, &env, mapped, err);
 }
 
 static struct span

@@ -37,7 +37,8 @@ derive_price(struct ing_run *run, const struct ing_rule *rule, struct ing_values
     ing_values_number(run, out, price);
 }
 
-/* "user:<ULID>", "emote:<ULID>" or "emote_set:<ULID>" of a ticket's target; 0 bytes if it is none. */
+/* "user:<ULID>", "emote:<ULID>" or "emote_set:<ULID>" of a ticket's target; 0 bytes if it is none.
+ */
 static struct span
 target_text(struct ing_run *run, const bson_iter_t *target)
 {
@@ -168,7 +169,11 @@ derive_active_item(struct ing_run *run, const struct ing_rule *rule, struct ing_
 #define SET "style.active_emote_set_id"
 
 static const struct ing_derivation derivations[] = {
-    {"default_price", SCH_INT64, false, false, derive_price,
+    {"default_price",
+     SCH_INT64,
+     false,
+     false,
+     derive_price,
      {"currency_prices", "default_currency"}},
     {"deleted_or_merged", SCH_BOOL, false, false, derive_deleted, {"deleted", "merged"}},
     {"event_action", SCH_INT32, false, false, ing_derive_event_action, {ING_EVENT_PATHS}},
@@ -176,9 +181,17 @@ static const struct ing_derivation derivations[] = {
     {"event_target", SCH_STRING, false, false, ing_derive_event_target, {ING_EVENT_PATHS}},
     {"ticket_targets", SCH_STRING, true, false, derive_targets, {"targets"}},
     {"ticket_targets_emote", SCH_BOOL, false, false, derive_targets, {"targets"}},
-    {"user_active_badge", SCH_STRING, false, true, derive_active_item,
+    {"user_active_badge",
+     SCH_STRING,
+     false,
+     true,
+     derive_active_item,
      {SET, "style.active_badge_id"}},
-    {"user_active_paint", SCH_STRING, false, true, derive_active_item,
+    {"user_active_paint",
+     SCH_STRING,
+     false,
+     true,
+     derive_active_item,
      {SET, "style.active_paint_id"}},
     {"user_emotes", SCH_STRING, true, true, derive_emotes, {SET}},
     {"user_entitlements", SCH_STRING, true, true, derive_entitlements, {SET}},

@@ -11,8 +11,8 @@
 enum slot { KIND, TARGET_ID, USER_ID, TICKET_ID, EMOTE_ID, ACTION_KIND, ACTION_DATA, NO_SLOT };
 
 struct outer_row {
-    const char *kind;          /* also the target's prefix but for user_editor */
-    enum slot related;         /* a sibling of the target */
+    const char *kind;  /* also the target's prefix but for user_editor */
+    enum slot related; /* a sibling of the target */
     const char *related_prefix;
 };
 
@@ -34,8 +34,8 @@ static const struct outer_row outers[] = {
 
 struct action_row {
     const char *outer, *kind;
-    int32_t action;      /* of "process": that of success; fail, cancel and start follow */
-    const char *prefix;  /* of what the keys name; NULL with a key: an entitlement's kind document */
+    int32_t action;     /* of "process": that of success; fail, cancel and start follow */
+    const char *prefix; /* of what the keys name; NULL with a key: an entitlement's kind document */
     const char *keys[2]; /* of the action's data */
 };
 

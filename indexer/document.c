@@ -45,7 +45,8 @@ ing_value_strings(const struct sch_field *field, const struct tkz_analyzer *anal
         if (has_tokens)
             put_tokens(analyzer, element, arena, &texts[i]);
         if (has_value)
-            texts[i].value = span_of(element.p, element.n < IDX_VALUE_MAX ? element.n : IDX_VALUE_MAX);
+            texts[i].value =
+                span_of(element.p, element.n < IDX_VALUE_MAX ? element.n : IDX_VALUE_MAX);
         if (has_key)
             put_sort_key(analyzer, element, arena, &texts[i]);
     }

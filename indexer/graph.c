@@ -11,7 +11,7 @@ enum { NODES_MAX = 400000 }; /* forgotten beyond: every subscription is a node *
 static const struct span global_name = {"global_default_entitlement_group", 32};
 
 void
-graph_list_put(struct graph_list *l, uint32_t node)
+ing_graph_list_put(struct graph_list *l, uint32_t node)
 {
     if (l->n == l->cap)
         l->v = xgrow(l->v, &l->cap, l->n + 1, sizeof *l->v);
@@ -38,7 +38,7 @@ forget_views(struct graph *g)
 }
 
 void
-graph_fini(struct graph *g)
+ing_graph_fini(struct graph *g)
 {
     map_fini(&g->by_name);
     arena_fini(&g->arena);
@@ -57,7 +57,8 @@ field_of(const struct idx_collection *c, struct span name)
 }
 
 void
-graph_bind(struct graph *g, const struct idx_collection *edges, const struct idx_collection *roles)
+ing_graph_bind(struct graph *g, const struct idx_collection *edges,
+               const struct idx_collection *roles)
 {
     uint64_t edges_version = edges ? edges->version : 0, roles_version = roles ? roles->version : 0;
     uint32_t edges_uid = edges ? edges->uid : 0, roles_uid = roles ? roles->uid : 0;
@@ -148,7 +149,7 @@ put_view_edges(struct graph *g, uint32_t view_number, struct span from, struct g
             if (!is_live(view, docs[i]) || idx_forward(tos, docs[i], to, 2) == 0 ||
                 to[0] == IDX_ELEMENT_END)
                 continue;
-            graph_list_put(out, node_of_value(g, view_number, tos, to[0]));
+            ing_graph_list_put(out, node_of_value(g, view_number, tos, to[0]));
         }
     }
 }
@@ -161,7 +162,7 @@ compare_numbers(const void *a, const void *b)
 }
 
 void
-graph_edges(struct graph *g, struct span from, struct graph_list *out)
+ing_graph_edges(struct graph *g, struct span from, struct graph_list *out)
 {
     size_t n = 0;
     out->n = 0;
@@ -185,7 +186,7 @@ expand(struct graph *g, uint32_t number)
 {
     if (g->nodes[number].is_expanded)
         return;
-    graph_edges(g, g->nodes[number].name, &g->scratch);
+    ing_graph_edges(g, g->nodes[number].name, &g->scratch);
     struct graph_node *node = &g->nodes[number]; /* reading edges may have moved it */
     uint32_t *next = arena_alloc(&g->arena, g->scratch.n * sizeof *next);
     if (g->scratch.n > 0)
@@ -257,7 +258,7 @@ put_new(struct graph *g, const uint32_t *v, size_t n, uint32_t mark, struct grap
         if (node->mark == mark || node->is_global)
             continue;
         node->mark = mark;
-        graph_list_put(out, v[i]);
+        ing_graph_list_put(out, v[i]);
     }
 }
 
@@ -279,7 +280,7 @@ walk(struct graph *g, uint32_t mark, struct graph_list *out, struct graph_rank *
 }
 
 const struct graph_list *
-graph_global(struct graph *g)
+ing_graph_global(struct graph *g)
 {
     if (g->has_global)
         return &g->global;
@@ -297,8 +298,8 @@ graph_global(struct graph *g)
 }
 
 void
-graph_walk(struct graph *g, const struct graph_list *direct, struct graph_list *out,
-           struct graph_rank *rank)
+ing_graph_walk(struct graph *g, const struct graph_list *direct, struct graph_list *out,
+               struct graph_rank *rank)
 {
     must(g->has_global);
     uint32_t mark = next_mark(g);

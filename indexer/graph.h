@@ -8,8 +8,8 @@
 
 #include "base/arena.h"
 #include "base/map.h"
-
 #include "index/index.h"
+
 #include "indexer/node.h"
 
 struct graph_node {
@@ -36,7 +36,7 @@ struct graph_rank { /* of the roles of some nodes */
 
 struct graph {
     const struct idx_collection *edges, *roles; /* NULL: none */
-    int32_t from, to, rank, hoist; /* field numbers; -1: none */
+    int32_t from, to, rank, hoist;              /* field numbers; -1: none */
     uint64_t edges_version, roles_version;
     uint32_t edges_uid, roles_uid;
 
@@ -57,22 +57,22 @@ struct graph {
     struct graph_rank global_rank;
 };
 
-void graph_fini(struct graph *g);
+void ing_graph_fini(struct graph *g);
 /* Keeps what it knows if neither edges nor roles have changed since. */
-void graph_bind(struct graph *g, const struct idx_collection *edges,
-                const struct idx_collection *roles);
+void ing_graph_bind(struct graph *g, const struct idx_collection *edges,
+                    const struct idx_collection *roles);
 /* Sets *out to the nodes that `from` has edges to, each once. Cost: O(edges). */
-void graph_edges(struct graph *g, struct span from, struct graph_list *out);
+void ing_graph_edges(struct graph *g, struct span from, struct graph_list *out);
 /*
  * Sets *out to what is reached from the direct nodes but not from the global
  * default node, in the order of nodes, and *rank to that of everything,
  * global nodes included.
  */
-void graph_walk(struct graph *g, const struct graph_list *direct, struct graph_list *out,
-                struct graph_rank *rank);
+void ing_graph_walk(struct graph *g, const struct graph_list *direct, struct graph_list *out,
+                    struct graph_rank *rank);
 /* What the global default node leads to, in the order of nodes; borrowed. */
-const struct graph_list *graph_global(struct graph *g);
+const struct graph_list *ing_graph_global(struct graph *g);
 
-void graph_list_put(struct graph_list *l, uint32_t node);
+void ing_graph_list_put(struct graph_list *l, uint32_t node);
 
 #endif

@@ -52,8 +52,7 @@ sort_fields(struct ing_mapping *m)
 static enum rc
 add_own_paths(struct ing_mapping *m, struct err *err)
 {
-    struct span updated =
-        json_get_str(m->schema->source, "updated_at", SPAN_LIT("updated_at"));
+    struct span updated = json_get_str(m->schema->source, "updated_at", SPAN_LIT("updated_at"));
     const struct {
         struct span path;
         int32_t *slot;
@@ -217,8 +216,7 @@ read_own(struct ing_run *run)
     struct ing_mapped *out = run->out;
     const bson_iter_t *changed = ing_run_slot(run, m->emotes_changed_slot);
     (void)read_ms(run, m->updated_slot, &out->updated_at_ms); /* stays 0 */
-    out->has_search_updated_at =
-        read_ms(run, m->search_updated_slot, &out->search_updated_at_ms);
+    out->has_search_updated_at = read_ms(run, m->search_updated_slot, &out->search_updated_at_ms);
     out->emotes_changed =
         changed && bson_iter_type(changed) == BSON_TYPE_BOOL && bson_iter_bool(changed);
 }
@@ -241,26 +239,31 @@ fill_values(struct ing_run *run, struct idx_value *values)
 }
 
 enum rc
-ing_mapping_run(const struct ing_mapping *m, const bson_t *doc, struct ing_relations *relations,
-                uint64_t now_ms, struct arena *arena, struct ing_mapped *out, struct err *err)
+ing_mapping_run(const struct ing_mapping *m, const bson_t *doc, const struct ing_mapping_env *env,
+                struct ing_mapped *out, struct err *err)
 {
     struct ing_place slots[ING_SLOTS_MAX];
     bool is_set[ING_SLOTS_MAX];
     uint32_t n = m->schema->n_fields;
     struct ing_mapped mapped = {0};
-    struct ing_run run = {.m = m, .arena = arena, .relations = relations, .now_ms = now_ms,
-                          .slots = slots, .is_set = is_set, .out = &mapped};
+    struct ing_run run = {.m = m,
+                          .arena = env->arena,
+                          .relations = env->relations,
+                          .now_ms = env->now_ms,
+                          .slots = slots,
+                          .is_set = is_set,
+                          .out = &mapped};
     ing_paths_walk(&m->paths, doc, slots, is_set);
     if (!is_set[m->id_slot])
         return err_set(err, RC_INVALID, "a document has no _id");
-    enum rc rc = ing_id_write(&m->id, &slots[m->id_slot].it, arena, &run.id, err);
+    enum rc rc = ing_id_write(&m->id, &slots[m->id_slot].it, env->arena, &run.id, err);
     if (rc != RC_OK)
         return rc;
     read_own(&run);
-    run.values = arena_calloc(arena, n, sizeof *run.values);
+    run.values = arena_calloc(env->arena, n, sizeof *run.values);
     for (uint32_t i = 0; i < n; i++)
         ing_rule_run(&run, &m->rules[i], &run.values[i]);
-    struct idx_value *values = arena_calloc(arena, n, sizeof *values);
+    struct idx_value *values = arena_calloc(env->arena, n, sizeof *values);
     mapped.doc = (struct idx_doc){.id = run.id, .json = ing_json_write(&run), .values = values};
     fill_values(&run, values);
     mapped.derived = run.user;

@@ -61,9 +61,15 @@ ing_bson_real(const bson_iter_t *it, double *out)
     bson_decimal128_t decimal;
     char text[BSON_DECIMAL128_STRING];
     switch ((int)bson_iter_type(it)) {
-    case BSON_TYPE_DOUBLE: *out = bson_iter_double(it); return true;
-    case BSON_TYPE_INT32: *out = bson_iter_int32(it); return true;
-    case BSON_TYPE_INT64: *out = (double)bson_iter_int64(it); return true;
+    case BSON_TYPE_DOUBLE:
+        *out = bson_iter_double(it);
+        return true;
+    case BSON_TYPE_INT32:
+        *out = bson_iter_int32(it);
+        return true;
+    case BSON_TYPE_INT64:
+        *out = (double)bson_iter_int64(it);
+        return true;
     case BSON_TYPE_DECIMAL128:
         if (!bson_iter_decimal128(it, &decimal))
             return false;
@@ -71,7 +77,8 @@ ing_bson_real(const bson_iter_t *it, double *out)
         if (!span_double(span_str(text), out))
             *out = NAN;
         return true;
-    default: return false;
+    default:
+        return false;
     }
 }
 
@@ -114,8 +121,7 @@ ing_bson_dashed(const bson_iter_t *it, struct arena *arena)
     const unsigned char *b = ing_bson_uuid(it);
     if (!b)
         return (struct span){0};
-    return arena_printf(arena,
-                        "%02x%02x%02x%02x-%02x%02x-%02x%02x-%02x%02x-%02x%02x%02x%02x%02x%02x",
-                        b[0], b[1], b[2], b[3], b[4], b[5], b[6], b[7], b[8], b[9], b[10], b[11],
-                        b[12], b[13], b[14], b[15]);
+    return arena_printf(
+        arena, "%02x%02x%02x%02x-%02x%02x-%02x%02x-%02x%02x-%02x%02x%02x%02x%02x%02x", b[0], b[1],
+        b[2], b[3], b[4], b[5], b[6], b[7], b[8], b[9], b[10], b[11], b[12], b[13], b[14], b[15]);
 }

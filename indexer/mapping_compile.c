@@ -132,8 +132,8 @@ compile_derivation(struct compiler *c, struct span name)
     if (!d)
         return err_set(c->err, RC_INVALID, "there is no derivation \"%.*s\"", SPAN_ARG(name));
     if (d->type != rule->field->type || d->is_array != ((rule->field->flags & SCH_ARRAY) != 0))
-        return err_set(c->err, RC_INVALID, "the derivation \"%s\" makes values of type %s",
-                       d->name, sch_type_name(d->type, d->is_array));
+        return err_set(c->err, RC_INVALID, "the derivation \"%s\" makes values of type %s", d->name,
+                       sch_type_name(d->type, d->is_array));
     rule->as = ING_AS_DERIVE;
     rule->derivation = d;
     for (size_t i = 0; i < ING_DERIVE_PATHS && d->paths[i]; i++) {

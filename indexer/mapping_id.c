@@ -55,8 +55,8 @@ write_int(const bson_iter_t *id, struct arena *arena)
 {
     int64_t number;
     bool is_exact;
-    if (bson_iter_type(id) == BSON_TYPE_DECIMAL128 ||
-        !ing_bson_int(id, &number, &is_exact) || !is_exact)
+    if (bson_iter_type(id) == BSON_TYPE_DECIMAL128 || !ing_bson_int(id, &number, &is_exact) ||
+        !is_exact)
         return (struct span){0};
     return arena_printf(arena, "%lld", (long long)number);
 }
@@ -216,14 +216,30 @@ ing_id_write(const struct ing_id_rule *rule, const bson_iter_t *id, struct arena
 {
     struct span text = {0};
     switch (rule->kind) {
-    case ING_ID_ANY: text = write_any(id, arena); break;
-    case ING_ID_ULID: text = ing_bson_ulid(id, arena); break;
-    case ING_ID_TEXT: text = write_text(id, arena); break;
-    case ING_ID_INT: text = write_int(id, arena); break;
-    case ING_ID_OBJECTID: text = write_objectid(id, arena); break;
-    case ING_ID_UUID: text = ing_bson_dashed(id, arena); break;
-    case ING_ID_PARTS: text = write_parts(rule, id, arena); break;
-    case ING_ID_EDGE: text = write_edge(id, arena); break;
+    case ING_ID_ANY:
+        text = write_any(id, arena);
+        break;
+    case ING_ID_ULID:
+        text = ing_bson_ulid(id, arena);
+        break;
+    case ING_ID_TEXT:
+        text = write_text(id, arena);
+        break;
+    case ING_ID_INT:
+        text = write_int(id, arena);
+        break;
+    case ING_ID_OBJECTID:
+        text = write_objectid(id, arena);
+        break;
+    case ING_ID_UUID:
+        text = ing_bson_dashed(id, arena);
+        break;
+    case ING_ID_PARTS:
+        text = write_parts(rule, id, arena);
+        break;
+    case ING_ID_EDGE:
+        text = write_edge(id, arena);
+        break;
     }
     if (text.n == 0 || text.n > IDX_ID_MAX)
         return err_set(err, RC_INVALID,

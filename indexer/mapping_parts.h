@@ -9,11 +9,11 @@
 #include "indexer/node.h"
 
 enum {
-    ING_DEPTH_MAX = 8,   /* names of a path */
-    ING_SLOTS_MAX = 64,  /* distinct paths of a profile's collection */
-    ING_TAILS_MAX = 4,   /* paths of one field */
+    ING_DEPTH_MAX = 8,    /* names of a path */
+    ING_SLOTS_MAX = 64,   /* distinct paths of a profile's collection */
+    ING_TAILS_MAX = 4,    /* paths of one field */
     ING_DERIVE_PATHS = 8, /* paths of one derivation */
-    ING_WANTED_MAX = 256 /* paths to be fetched */
+    ING_WANTED_MAX = 256  /* paths to be fetched */
 };
 
 struct ing_place { /* gives bson_iter_t a size that its alignment divides */
@@ -24,8 +24,8 @@ struct ing_place { /* gives bson_iter_t a size that its alignment divides */
 
 struct ing_path_node { /* of the tree of wanted names; the root is number 0 */
     struct span name;
-    int32_t slot;          /* where the value is kept; -1: only on the way */
-    uint32_t child, next;  /* 0: none */
+    int32_t slot;         /* where the value is kept; -1: only on the way */
+    uint32_t child, next; /* 0: none */
 };
 
 struct ing_paths {
@@ -36,13 +36,15 @@ struct ing_paths {
     uint32_t n_wanted;
 };
 
-/* The slot of a dotted path, made if need be. RC_INVALID if it is too deep or there are too many. */
+/* The slot of a dotted path, made if need be. RC_INVALID if it is too deep or there are too many.
+ */
 MUST_USE enum rc ing_paths_add(struct ing_paths *p, struct span path, struct arena *arena,
                                int32_t *slot, struct err *err);
 /* Notes a path to be fetched; head and tail are joined by a dot unless tail is empty. */
 MUST_USE enum rc ing_paths_want(struct ing_paths *p, struct span head, struct span tail,
                                 struct arena *arena, struct err *err);
-/* The projection that fetches what is wanted: no path that another one covers. bson_destroy frees it. */
+/* The projection that fetches what is wanted: no path that another one covers. bson_destroy frees
+ * it. */
 bson_t *ing_paths_projection(const struct ing_paths *p);
 /*
  * Fills slots (n_slots of them) with iterators at the values of the document
@@ -81,9 +83,9 @@ struct ing_condition { /* "where" and "when" */
     int64_t number;
 };
 
-struct ing_tail { /* what follows "[]" in a path */
-    struct span head;    /* first name; empty: the element itself */
-    const char *rest;    /* dotted names below it; NULL: none */
+struct ing_tail {     /* what follows "[]" in a path */
+    struct span head; /* first name; empty: the element itself */
+    const char *rest; /* dotted names below it; NULL: none */
 };
 
 struct ing_run;
@@ -102,10 +104,10 @@ struct ing_derivation {
 struct ing_rule {
     const struct sch_field *field;
     enum ing_as as;
-    bool is_required;   /* a missing value is worth telling */
-    bool is_set;        /* sorted, distinct */
-    bool has_elements;  /* the path goes into an array */
-    int32_t slot;       /* -1: none */
+    bool is_required;  /* a missing value is worth telling */
+    bool is_set;       /* sorted, distinct */
+    bool has_elements; /* the path goes into an array */
+    int32_t slot;      /* -1: none */
     uint32_t n_tails;
     struct ing_tail tails[ING_TAILS_MAX];
     struct ing_condition where;
@@ -128,8 +130,16 @@ const struct ing_derivation *ing_derivation_find(struct span name);
 
 /* ---- ids (mapping_id.c) ---- */
 
-enum ing_id_kind { ING_ID_ANY, ING_ID_ULID, ING_ID_TEXT, ING_ID_INT, ING_ID_OBJECTID, ING_ID_UUID,
-                   ING_ID_PARTS, ING_ID_EDGE };
+enum ing_id_kind {
+    ING_ID_ANY,
+    ING_ID_ULID,
+    ING_ID_TEXT,
+    ING_ID_INT,
+    ING_ID_OBJECTID,
+    ING_ID_UUID,
+    ING_ID_PARTS,
+    ING_ID_EDGE
+};
 enum { ING_ID_PARTS_MAX = 4 };
 
 struct ing_id_rule {
@@ -152,8 +162,8 @@ struct ing_mapping {
     const char *source;
     struct ing_id_rule id;
     struct ing_paths paths;
-    struct ing_rule *rules;  /* one per field, in the schema's order */
-    int32_t *order;          /* fields by name, -1 standing for the id: n_fields + 1 */
+    struct ing_rule *rules; /* one per field, in the schema's order */
+    int32_t *order;         /* fields by name, -1 standing for the id: n_fields + 1 */
     int32_t id_slot, updated_slot, search_updated_slot, emotes_changed_slot;
     bson_t *projection;
     bool is_derived, has_relations;
@@ -186,7 +196,7 @@ struct ing_run {
     struct span id;
     struct ing_place *slots;
     const bool *is_set;
-    struct ing_values *values; /* one per field */
+    struct ing_values *values;     /* one per field */
     struct ing_user_derived *user; /* made when first asked for */
     struct ing_event *event;       /* the same */
     struct ing_mapped *out;
@@ -221,7 +231,8 @@ struct span ing_bson_ulid(const bson_iter_t *it, struct arena *arena);
 struct span ing_bson_dashed(const bson_iter_t *it, struct arena *arena);
 /* Any BSON number; false for other types. */
 bool ing_bson_real(const bson_iter_t *it, double *out);
-/* Any BSON number, without its fraction (*is_exact false then, and beyond 64 bits); false for others. */
+/* Any BSON number, without its fraction (*is_exact false then, and beyond 64 bits); false for
+ * others. */
 bool ing_bson_int(const bson_iter_t *it, int64_t *out, bool *is_exact);
 
 /* The search document's text (mapping_json.c). */

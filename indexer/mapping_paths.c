@@ -120,8 +120,7 @@ match(const struct ing_paths *p, struct frame *f, struct span name)
 }
 
 void
-ing_paths_walk(const struct ing_paths *p, const bson_t *doc, struct ing_place *slots,
-               bool *is_set)
+ing_paths_walk(const struct ing_paths *p, const bson_t *doc, struct ing_place *slots, bool *is_set)
 {
     struct frame stack[ING_DEPTH_MAX + 1];
     size_t depth = 0;

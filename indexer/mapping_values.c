@@ -134,7 +134,9 @@ convert_text(struct ing_run *run, const struct ing_rule *rule, const bson_iter_t
     case BSON_TYPE_INT64:
         text = arena_printf(run->arena, "%" PRId64, bson_iter_as_int64(it));
         break;
-    case BSON_TYPE_BOOL: text = bson_iter_bool(it) ? SPAN_LIT("true") : SPAN_LIT("false"); break;
+    case BSON_TYPE_BOOL:
+        text = bson_iter_bool(it) ? SPAN_LIT("true") : SPAN_LIT("false");
+        break;
     default:
         if (!ing_bson_real(it, &real))
             return convert_copy(run, rule, it, out);
@@ -177,7 +179,8 @@ convert_keys(struct ing_run *run, const bson_iter_t *it, struct ing_values *out)
     while (bson_iter_next(&at)) {
         struct span key = span_of(bson_iter_key(&at), bson_iter_key_len(&at));
         bool is_valid = utf8_valid_n(key) == key.n;
-        ing_values_text(run, out, is_valid ? arena_dup(run->arena, key) : ing_text_repair(key, run->arena));
+        ing_values_text(run, out,
+                        is_valid ? arena_dup(run->arena, key) : ing_text_repair(key, run->arena));
     }
     return NULL;
 }
@@ -391,14 +394,29 @@ run_fixed(struct ing_run *run, const struct ing_rule *rule, const bson_iter_t *i
 {
     int64_t number;
     switch ((int)rule->as) {
-    case ING_AS_NOW: number = (int64_t)run->now_ms; break;
-    case ING_AS_ID_MS: number = read_id_ms(run, rule, it); break;
-    case ING_AS_BIT: number = read_bit(run, rule, it); break;
-    case ING_AS_PRESENT: number = it != NULL; break;
-    case ING_AS_IS_DOCUMENT: number = it && bson_iter_type(it) == BSON_TYPE_DOCUMENT; break;
-    case ING_AS_NONEMPTY: number = it && count_elements(it) > 0; break;
-    case ING_AS_COUNT: number = it ? count_elements(it) : 0; break;
-    default: return false;
+    case ING_AS_NOW:
+        number = (int64_t)run->now_ms;
+        break;
+    case ING_AS_ID_MS:
+        number = read_id_ms(run, rule, it);
+        break;
+    case ING_AS_BIT:
+        number = read_bit(run, rule, it);
+        break;
+    case ING_AS_PRESENT:
+        number = it != NULL;
+        break;
+    case ING_AS_IS_DOCUMENT:
+        number = it && bson_iter_type(it) == BSON_TYPE_DOCUMENT;
+        break;
+    case ING_AS_NONEMPTY:
+        number = it && count_elements(it) > 0;
+        break;
+    case ING_AS_COUNT:
+        number = it ? count_elements(it) : 0;
+        break;
+    default:
+        return false;
     }
     ing_values_number(run, out, number);
     return true;

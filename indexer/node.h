@@ -10,17 +10,17 @@
 #include "base/span.h"
 
 enum ing_node_kind { /* in the order in which kinds are sorted */
-    ING_NODE_USER,
-    ING_NODE_ROLE,
-    ING_NODE_BADGE,
-    ING_NODE_PAINT,
-    ING_NODE_EMOTE_SET,
-    ING_NODE_PRODUCT,
-    ING_NODE_SUBSCRIPTION_BENEFIT,
-    ING_NODE_SUBSCRIPTION,
-    ING_NODE_SPECIAL_EVENT,
-    ING_NODE_GLOBAL_DEFAULT,
-    ING_NODE_KIND_N
+                     ING_NODE_USER,
+                     ING_NODE_ROLE,
+                     ING_NODE_BADGE,
+                     ING_NODE_PAINT,
+                     ING_NODE_EMOTE_SET,
+                     ING_NODE_PRODUCT,
+                     ING_NODE_SUBSCRIPTION_BENEFIT,
+                     ING_NODE_SUBSCRIPTION,
+                     ING_NODE_SPECIAL_EVENT,
+                     ING_NODE_GLOBAL_DEFAULT,
+                     ING_NODE_KIND_N
 };
 
 enum { ING_NODE_TEXT_MAX = 96 };

@@ -8,6 +8,9 @@
 #include "indexer/graph.h"
 
 struct ing_relations {
+    const struct idx_snapshot *snapshot; /* bound last, its version, and with which collections */
+    uint64_t version;
+    struct ing_relation_uids uids;
     const struct idx_collection *emote_sets, *users;
     int32_t set_emotes, set_origins, user_entitlements, user_set; /* field numbers; -1: none */
     struct graph graph;
@@ -28,7 +31,7 @@ ing_relations_free(struct ing_relations *r)
 {
     if (!r)
         return;
-    graph_fini(&r->graph);
+    ing_graph_fini(&r->graph);
     free(r->direct.v);
     free(r->reached.v);
     free(r->ords);
@@ -53,13 +56,19 @@ void
 ing_relations_bind(struct ing_relations *r, const struct idx_snapshot *s,
                    const struct ing_relation_uids *uids)
 {
+    uint64_t version = idx_snapshot_version(s);
+    if (r->snapshot == s && r->version == version && memcmp(&r->uids, uids, sizeof *uids) == 0)
+        return; /* callers bind before each document */
+    r->snapshot = s;
+    r->version = version;
+    r->uids = *uids;
     r->emote_sets = find_uid(s, uids->emote_sets);
     r->users = find_uid(s, uids->users);
     r->set_emotes = field_of(r->emote_sets, SPAN_LIT("emotes"));
     r->set_origins = field_of(r->emote_sets, SPAN_LIT("origins"));
     r->user_entitlements = field_of(r->users, SPAN_LIT("entitlements"));
     r->user_set = field_of(r->users, SPAN_LIT("active_emote_set_id"));
-    graph_bind(&r->graph, find_uid(s, uids->edges), find_uid(s, uids->roles));
+    ing_graph_bind(&r->graph, find_uid(s, uids->edges), find_uid(s, uids->roles));
 }
 
 /* ---- grants ---- */
@@ -92,7 +101,7 @@ void
 ing_relations_grants(struct ing_relations *r, struct span from, struct arena *arena,
                      struct span **out, uint32_t *n)
 {
-    graph_edges(&r->graph, from, &r->direct);
+    ing_graph_edges(&r->graph, from, &r->direct);
     struct span *names = copy_names(&r->graph, &r->direct, arena);
     if (r->direct.n > 1)
         qsort(names, r->direct.n, sizeof *names, compare_names);
@@ -178,8 +187,7 @@ read_emotes(struct ing_relations *r, struct span set, struct arena *arena,
         !idx_collection_find(r->emote_sets, set, &view, &doc))
         return;
     const struct idx_segment *segment = r->emote_sets->views[view].segment;
-    const struct idx_terms *terms =
-        idx_segment_terms(segment, (uint32_t)r->set_emotes, IDX_VALUE);
+    const struct idx_terms *terms = idx_segment_terms(segment, (uint32_t)r->set_emotes, IDX_VALUE);
     if (!terms)
         return;
     const uint32_t *ords = distinct_values(r, terms, doc, &n);
@@ -211,12 +219,12 @@ merge_nodes(const struct graph *g, const struct graph_list *a, const struct grap
     while (i < a->n && j < b->n) {
         const struct graph_node *x = &g->nodes[a->v[i]], *y = &g->nodes[b->v[j]];
         bool is_x = x->kind != y->kind ? x->kind < y->kind : span_cmp(x->name, y->name) < 0;
-        graph_list_put(out, is_x ? a->v[i++] : b->v[j++]);
+        ing_graph_list_put(out, is_x ? a->v[i++] : b->v[j++]);
     }
     while (i < a->n)
-        graph_list_put(out, a->v[i++]);
+        ing_graph_list_put(out, a->v[i++]);
     while (j < b->n)
-        graph_list_put(out, b->v[j++]);
+        ing_graph_list_put(out, b->v[j++]);
 }
 
 void
@@ -230,9 +238,9 @@ ing_relations_user(struct ing_relations *r, struct span user_id, struct span set
     must(user_id.n <= IDX_ID_MAX);
     memcpy(name, "user:", 5);
     memcpy(name + 5, user_id.p, user_id.n);
-    const struct graph_list *global = graph_global(g);
+    const struct graph_list *global = ing_graph_global(g);
     ing_relations_grants(r, span_of(name, user_id.n + 5), arena, &out->grants, &out->n_grants);
-    graph_walk(g, &r->direct, &r->reached, &rank);
+    ing_graph_walk(g, &r->direct, &r->reached, &rank);
     merge_nodes(g, &r->reached, global, &r->direct);
     out->entitlements = copy_names(g, &r->direct, arena);
     out->n_entitlements = (uint32_t)r->direct.n;

@@ -19,11 +19,16 @@ struct ing_relation_uids { /* 0: none; then nothing is found there */
 
 MUST_USE struct ing_relations *ing_relations_new(void);
 void ing_relations_free(struct ing_relations *r); /* NULL allowed */
-/* From now on reads this snapshot; caches are dropped if it is another one. */
+/*
+ * From now on reads this snapshot, which the caller holds until the next bind.
+ * O(1) for the same one; what is known of the graph is kept while edges and
+ * roles are unchanged.
+ */
 void ing_relations_bind(struct ing_relations *r, const struct idx_snapshot *s,
                         const struct ing_relation_uids *uids);
 
-/* Entitlement nodes as their search strings ("role:01..."), in the arena, distinct, sorted. */
+/* What edges from the node lead to: search strings ("role:01..."), in the arena, distinct, sorted.
+ */
 void ing_relations_grants(struct ing_relations *r, struct span from, struct arena *arena,
                           struct span **out, uint32_t *n);
 
@@ -31,14 +36,18 @@ void ing_relations_grants(struct ing_relations *r, struct span from, struct aren
 struct ing_user_derived {
     struct span *entitlements; /* node strings in the order of data-model 1.5, distinct */
     uint32_t n_entitlements;
-    struct span *grants;       /* one hop, distinct, sorted */
+    struct span *grants; /* one hop, distinct, sorted */
     uint32_t n_grants;
-    struct span *emotes;       /* ULID texts, sorted, distinct */
+    struct span *emotes; /* ULID texts, sorted, distinct */
     uint32_t n_emotes;
     int32_t role_rank, role_hoist_rank;
 };
 
-/* Walks the graph from the user's node and the global default node. set: ULID text of the active set or empty. */
+/*
+ * Walks the graph from the user's node and the global default node. set: ULID
+ * text of the active set, or empty. All of *out lives in the arena.
+ * Cost: O(own edges + what they lead to + the set's entries).
+ */
 void ing_relations_user(struct ing_relations *r, struct span user_id, struct span set,
                         struct arena *arena, struct ing_user_derived *out);
 

@@ -45,8 +45,7 @@ attach_sources(const struct json *json, struct loaded *l, struct err *err)
         struct sch_field *f = &c->fields[at];
         f->source = json_get(&fields->items[i], "from");
         if (!f->source || (f->source->type != JSON_STRING && f->source->type != JSON_OBJECT))
-            return err_set(err, RC_INVALID,
-                           "field \"%.*s\" needs \"from\": a path or an object",
+            return err_set(err, RC_INVALID, "field \"%.*s\" needs \"from\": a path or an object",
                            SPAN_ARG(f->name));
     }
     return RC_OK;
@@ -115,10 +114,8 @@ static enum rc
 load_path(struct loader *loader, struct span dir, struct span name)
 {
     struct buf bytes = {0};
-    struct span path =
-        arena_printf(loader->arena, "%.*s/%.*s", SPAN_ARG(dir), SPAN_ARG(name));
-    enum rc rc =
-        fs_read_path(arena_str(loader->arena, path), FILE_BYTES_MAX, &bytes, loader->err);
+    struct span path = arena_printf(loader->arena, "%.*s/%.*s", SPAN_ARG(dir), SPAN_ARG(name));
+    enum rc rc = fs_read_path(arena_str(loader->arena, path), FILE_BYTES_MAX, &bytes, loader->err);
     if (rc == RC_OK)
         rc = load_file(loader, name, buf_span(&bytes));
     buf_fini(&bytes);

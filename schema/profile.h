@@ -18,7 +18,8 @@ extern const struct sch_profile_file sch_profile_files[];
 
 struct sch_profile {
     struct span name;
-    struct sch_collection *collections; /* in the order they are to be scanned: dependencies first */
+    struct sch_collection
+        *collections; /* in the order they are to be scanned: dependencies first */
     uint32_t n_collections;
 };
 

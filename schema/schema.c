@@ -213,8 +213,7 @@ parse_fields(const struct json *json, struct arena *arena, struct sch_collection
     if (!list || list->type != JSON_ARRAY || list->n == 0)
         return err_set(err, RC_INVALID, "\"fields\" must be an array with at least one field");
     if (list->n > SCH_FIELDS_MAX)
-        return err_set(err, RC_INVALID, "A collection may have at most %d fields",
-                       SCH_FIELDS_MAX);
+        return err_set(err, RC_INVALID, "A collection may have at most %d fields", SCH_FIELDS_MAX);
     struct map seen = {0};
     enum rc rc = RC_OK;
     c->fields = arena_calloc(arena, list->n, sizeof *c->fields);
@@ -281,8 +280,7 @@ parse_characters(const struct json *json, const char *key, struct arena *arena, 
     for (uint32_t i = 0; i < v->n; i++) {
         const struct json *item = &v->items[i];
         if (item->type != JSON_STRING || item->string.n != 1)
-            return err_set(err, RC_INVALID, "\"%s\" must hold strings of one ASCII character",
-                           key);
+            return err_set(err, RC_INVALID, "\"%s\" must hold strings of one ASCII character", key);
         text[i] = item->string.p[0];
     }
     *out = span_of(text, v->n);
@@ -315,8 +313,7 @@ parse_rest(const struct json *json, struct arena *arena, struct sch_collection *
 }
 
 enum rc
-sch_parse(const struct json *json, struct arena *arena, struct sch_collection *out,
-          struct err *err)
+sch_parse(const struct json *json, struct arena *arena, struct sch_collection *out, struct err *err)
 {
     struct sch_collection c = {.default_sort = -1};
     if (json->type != JSON_OBJECT)

@@ -20,10 +20,10 @@ enum sch_flag {
     SCH_FACET = 1u << 3,    /* exact values are kept for facets and groups */
     SCH_SORT = 1u << 4,     /* default true for numbers and bools that are no arrays */
     SCH_INFIX = 1u << 5,
-    SCH_STORED = 1u << 6,   /* "store": false: not in the stored document */
-    SCH_STEM = 1u << 7,     /* accepted and shown, no effect */
-    SCH_EXACT = 1u << 8,    /* "index": "exact": whole values only, no tokens; not in query_by */
-    SCH_ORDER = 1u << 9,    /* "order": true: a sorted permutation is kept (early termination) */
+    SCH_STORED = 1u << 6, /* "store": false: not in the stored document */
+    SCH_STEM = 1u << 7,   /* accepted and shown, no effect */
+    SCH_EXACT = 1u << 8,  /* "index": "exact": whole values only, no tokens; not in query_by */
+    SCH_ORDER = 1u << 9,  /* "order": true: a sorted permutation is kept (early termination) */
 };
 
 struct sch_field {
@@ -34,22 +34,22 @@ struct sch_field {
     const struct json *source; /* the profile's "from" object or string; NULL outside profiles */
 };
 
-enum sch_tie { /* what decides between equal sort keys, larger first */
-    SCH_TIE_SEQ, /* order of first insertion: collections written over the API */
-    SCH_TIE_ID,  /* the document id's bytes: collections fed by MongoDB */
+enum sch_tie {              /* what decides between equal sort keys, larger first */
+               SCH_TIE_SEQ, /* order of first insertion: collections written over the API */
+               SCH_TIE_ID,  /* the document id's bytes: collections fed by MongoDB */
 };
 
 struct sch_collection {
     struct span name;
     struct sch_field *fields; /* n_fields; "id" is not among them */
     uint32_t n_fields;
-    int32_t default_sort;     /* field number, -1: none */
-    struct span separators;   /* token_separators, one byte each, concatenated */
-    struct span symbols;      /* symbols_to_index, the same */
-    bool has_nested;          /* enable_nested_fields */
+    int32_t default_sort;   /* field number, -1: none */
+    struct span separators; /* token_separators, one byte each, concatenated */
+    struct span symbols;    /* symbols_to_index, the same */
+    bool has_nested;        /* enable_nested_fields */
     enum sch_tie tie;
-    uint64_t created_at_s;    /* Unix seconds */
-    struct span metadata;     /* JSON text or empty */
+    uint64_t created_at_s;     /* Unix seconds */
+    struct span metadata;      /* JSON text or empty */
     const struct json *source; /* the profile's "source" object; NULL outside profiles */
 };
 
@@ -60,8 +60,8 @@ enum { SCH_FIELDS_MAX = 1024, SCH_NAME_MAX = 256 };
  * copied as needed, json too must live as long). RC_INVALID with a sentence
  * for the client.
  */
-MUST_USE enum rc sch_parse(const struct json *json, struct arena *arena,
-                           struct sch_collection *out, struct err *err);
+MUST_USE enum rc sch_parse(const struct json *json, struct arena *arena, struct sch_collection *out,
+                           struct err *err);
 
 /*
  * Reads one entry of "fields". RC_INVALID with a sentence.
@@ -89,7 +89,8 @@ void sch_write(const struct sch_collection *c, uint64_t n_documents, bool withou
 /* One field as in "fields". */
 void sch_write_field(const struct sch_field *f, struct buf *out);
 
-/* Changes whenever an index built for c would have other contents: fields, types, flags that matter to storage, separators, symbols. */
+/* Changes whenever an index built for c would have other contents: fields, types, flags that matter
+ * to storage, separators, symbols. */
 uint64_t sch_fingerprint(const struct sch_collection *c);
 
 #endif

@@ -8,12 +8,18 @@ const char *
 ulid_of_letter(char letter)
 {
     switch (letter) {
-    case 'A': return "01GMFRJA800007JWKSWBEWV3C9"; /* 1671271360768 ms */
-    case 'B': return "01EZPG1FN80001SNAW004HRJVT"; /* 1614588985000 ms */
-    case 'C': return "644JAH244N89EAJGXHMC2W48RY"; /* no time: 215661398790293 ms */
-    case 'D': return "00000000000000000000000000";
-    case 'E': return "7ZZZZZZZZZZZZZZZZZZZZZZZZZ";
-    default: return NULL;
+    case 'A':
+        return "01GMFRJA800007JWKSWBEWV3C9"; /* 1671271360768 ms */
+    case 'B':
+        return "01EZPG1FN80001SNAW004HRJVT"; /* 1614588985000 ms */
+    case 'C':
+        return "644JAH244N89EAJGXHMC2W48RY"; /* no time: 215661398790293 ms */
+    case 'D':
+        return "00000000000000000000000000";
+    case 'E':
+        return "7ZZZZZZZZZZZZZZZZZZZZZZZZZ";
+    default:
+        return NULL;
     }
 }
 
@@ -46,8 +52,7 @@ doc_of_text(struct span text)
             size_t n = 1;
             while (i + n < text.n && strchr("-0123456789", text.p[i + n]))
                 n++;
-            buf_printf(&json, "{\"$date\":{\"$numberLong\":\"%.*s\"}}", (int)n - 1,
-                       text.p + i + 1);
+            buf_printf(&json, "{\"$date\":{\"$numberLong\":\"%.*s\"}}", (int)n - 1, text.p + i + 1);
             i += n - 1;
         } else {
             buf_putc(&json, text.p[i]);

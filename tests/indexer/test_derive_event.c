@@ -45,11 +45,11 @@ static struct ing_mapped
 map_event(struct fixture *f, struct span data)
 {
     struct ing_mapped mapped;
-    struct span text = arena_printf(&f->arena, "{\"_id\":$A,\"updated_at\":#1,\"data\":%.*s}",
-                                    SPAN_ARG(data));
+    struct span text =
+        arena_printf(&f->arena, "{\"_id\":$A,\"updated_at\":#1,\"data\":%.*s}", SPAN_ARG(data));
     bson_t *doc = doc_of_text(text);
-    enum rc rc = ing_mapping_run(mapping_kit_get(&f->kit, SPAN_LIT("events")), doc, NULL, 5,
-                                 &f->arena, &mapped, &f->err);
+    enum rc rc = ing_mapping_run(mapping_kit_get(&f->kit, SPAN_LIT("events")), doc,
+                                 &(struct ing_mapping_env){NULL, 5, &f->arena}, &mapped, &f->err);
     bson_destroy(doc);
     assert_int_equal(rc, RC_OK);
     return mapped;
@@ -61,7 +61,8 @@ want_of(const struct span *column)
 {
     struct buf text = {0};
     struct span related = column[WANT_RELATED];
-    buf_printf(&text, "{\"action\":%.*s,\"created_at\":1671271360768,\"id\":\"$A\",\"related_ids\":[",
+    buf_printf(&text,
+               "{\"action\":%.*s,\"created_at\":1671271360768,\"id\":\"$A\",\"related_ids\":[",
                SPAN_ARG(column[ACTION]));
     while (related.p && related.n > 0) {
         json_put_comma(&text);
@@ -82,7 +83,8 @@ check_row(struct fixture *f, struct span line)
         column[i] = span_split(&rest, '\t');
     bool has_data = column[DATA].n > 0;
     struct span data = arena_printf(
-        &f->arena, "{\"kind\":\"%.*s\",\"target_id\":%.*s%.*s,\"data\":{\"kind\":\"%.*s\"%s%.*s%s}}",
+        &f->arena,
+        "{\"kind\":\"%.*s\",\"target_id\":%.*s%.*s,\"data\":{\"kind\":\"%.*s\"%s%.*s%s}}",
         SPAN_ARG(column[OUTER]), SPAN_ARG(column[TARGET]), SPAN_ARG(column[SIBLINGS]),
         SPAN_ARG(column[KIND]), has_data ? ",\"data\":{" : "", SPAN_ARG(column[DATA]),
         has_data ? "}" : "");
@@ -100,8 +102,8 @@ test_every_kind_of_event(void **state)
     struct fixture *f = *state;
     struct buf text = {0};
     unsigned n = 0;
-    assert_int_equal(
-        fs_read_path("tests/indexer/event_cases.txt", FILE_BYTES_MAX, &text, &f->err), RC_OK);
+    assert_int_equal(fs_read_path("tests/indexer/event_cases.txt", FILE_BYTES_MAX, &text, &f->err),
+                     RC_OK);
     for (struct span rest = buf_span(&text); rest.p;) {
         struct span line = span_split(&rest, '\n');
         if (line.n == 0 || line.p[0] == '#')
@@ -153,11 +155,12 @@ test_actor_and_session(void **state)
 {
     struct fixture *f = *state;
     struct ing_mapped mapped;
-    bson_t *doc = doc_of_text(SPAN_LIT(
-        "{\"_id\":$A,\"actor_id\":$B,\"session_id\":$C,\"updated_at\":#1,"
-        "\"data\":{\"kind\":\"emote\",\"target_id\":$B,\"data\":{\"kind\":\"upload\"}}}"));
-    assert_int_equal(ing_mapping_run(mapping_kit_get(&f->kit, SPAN_LIT("events")), doc, NULL, 5,
-                                     &f->arena, &mapped, &f->err),
+    bson_t *doc = doc_of_text(
+        SPAN_LIT("{\"_id\":$A,\"actor_id\":$B,\"session_id\":$C,\"updated_at\":#1,"
+                 "\"data\":{\"kind\":\"emote\",\"target_id\":$B,\"data\":{\"kind\":\"upload\"}}}"));
+    assert_int_equal(ing_mapping_run(mapping_kit_get(&f->kit, SPAN_LIT("events")), doc,
+                                     &(struct ing_mapping_env){NULL, 5, &f->arena}, &mapped,
+                                     &f->err),
                      RC_OK);
     bson_destroy(doc);
     assert_true(span_eq_str(

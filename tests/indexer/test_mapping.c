@@ -100,7 +100,8 @@ check_case(struct fixture *f, const struct one_case *c)
     struct ing_mapped mapped;
     const struct ing_mapping *m = mapping_kit_get(&f->kit, c->collection);
     bson_t *doc = doc_of_text(c->doc);
-    enum rc rc = ing_mapping_run(m, doc, NULL, now_ms, &f->arena, &mapped, &f->err);
+    enum rc rc = ing_mapping_run(m, doc, &(struct ing_mapping_env){NULL, now_ms, &f->arena},
+                                 &mapped, &f->err);
     bson_destroy(doc); /* nothing may be borrowed from it */
     if ((rc != RC_OK) != (c->want.n == 0))
         fail_msg("%.*s: %s", SPAN_ARG(c->title), rc == RC_OK ? "is accepted" : f->err.text);
@@ -138,16 +139,16 @@ run(struct fixture *f, const char *collection, const char *text)
 {
     struct ing_mapped mapped;
     bson_t *doc = doc_of_text(span_str(text));
-    if (ing_mapping_run(mapping(f, collection), doc, NULL, now_ms, &f->arena, &mapped, &f->err) !=
-        RC_OK)
+    if (ing_mapping_run(mapping(f, collection), doc,
+                        &(struct ing_mapping_env){NULL, now_ms, &f->arena}, &mapped,
+                        &f->err) != RC_OK)
         fail_msg("%s", f->err.text);
     bson_destroy(doc);
     return mapped;
 }
 
 static const struct idx_value *
-value(struct fixture *f, const struct ing_mapped *mapped, const char *collection,
-      const char *field)
+value(struct fixture *f, const struct ing_mapped *mapped, const char *collection, const char *field)
 {
     const struct sch_collection *schema = ing_mapping_schema(mapping(f, collection));
     int32_t at = sch_field_find(schema, span_str(field));
@@ -272,8 +273,10 @@ test_broken_text_is_mended(void **state)
     bson_append_utf8(&doc, "description", -1, "nul\0in", 6);
     bson_append_utf8(&doc, "created_by_id", -1, "x", 1);
     bson_append_symbol(&doc, "symbol", -1, "x", 1);
-    assert_int_equal(
-        ing_mapping_run(mapping(f, "badges"), &doc, NULL, now_ms, &f->arena, &m, &f->err), RC_OK);
+    assert_int_equal(ing_mapping_run(mapping(f, "badges"), &doc,
+                                     &(struct ing_mapping_env){NULL, now_ms, &f->arena}, &m,
+                                     &f->err),
+                     RC_OK);
     assert_span(m.doc.json,
                 "{\"created_at\":1671271360768,\"created_by_id\":\"\","
                 "\"description\":\"nul\\u0000in\",\"id\":\"01GMFRJA800007JWKSWBEWV3C9\","
@@ -307,9 +310,10 @@ test_long_names_and_large_documents(void **state)
     }
     bson_append_array_end(&doc, &emotes);
     assert_true(doc.len > 10 << 20);
-    assert_int_equal(
-        ing_mapping_run(mapping(f, "emote_sets"), &doc, NULL, now_ms, &f->arena, &m, &f->err),
-        RC_OK);
+    assert_int_equal(ing_mapping_run(mapping(f, "emote_sets"), &doc,
+                                     &(struct ing_mapping_env){NULL, now_ms, &f->arena}, &m,
+                                     &f->err),
+                     RC_OK);
     assert_int_equal(value(f, &m, "emote_sets", "emotes")->n, N_EMOTES);
     struct json *json = arena_alloc(&f->arena, sizeof *json);
     assert_int_equal(json_parse(m.doc.json, &f->arena, json, &f->err), RC_OK);
@@ -342,8 +346,9 @@ test_damaged_bson_stays_in_bounds(void **state)
             bytes[4 + x % (whole->len - 5)] = (uint8_t)(x >> 40);
         }
         if (bson_init_static(&doc, bytes, whole->len) &&
-            ing_mapping_run(mapping(f, "emotes"), &doc, NULL, now_ms, &f->arena, &m, &f->err) ==
-                RC_OK &&
+            ing_mapping_run(mapping(f, "emotes"), &doc,
+                            &(struct ing_mapping_env){NULL, now_ms, &f->arena}, &m,
+                            &f->err) == RC_OK &&
             json_parse(m.doc.json, &f->arena, &json, &f->err) != RC_OK)
             fail_msg("round %u: %s: %.*s", round, f->err.text, SPAN_ARG(m.doc.json));
         free(bytes);

@@ -63,7 +63,8 @@ test_defaults_of_every_type(void **state)
 {
     struct sch_collection c;
     const char *text =
-        "{\"name\":\"mini\",\"default_sorting_field\":\"score\",\"created_at\":1795333549,\"fields\":["
+        "{\"name\":\"mini\",\"default_sorting_field\":\"score\",\"created_at\":1795333549,"
+        "\"fields\":["
         "{\"name\":\"id\",\"type\":\"string\"},"
         "{\"name\":\"name\",\"type\":\"string\"},"
         "{\"name\":\"tags\",\"type\":\"string[]\",\"optional\":true,\"facet\":true},"
@@ -241,14 +242,20 @@ test_copy_stands_alone(void **state)
     arena_fini(&other);
 }
 
-#define WITH(options) "{\"name\":\"c\",\"fields\":[{\"name\":\"a\",\"type\":\"string\"" options "}]}"
+#define WITH(options)                                                                              \
+    "{\"name\":\"c\",\"fields\":[{\"name\":\"a\",\"type\":\"string\"" options "}]}"
 
 static void
 test_fingerprint_follows_storage(void **state)
 {
     static const char *const different[] = {
-        WITH(""), WITH(",\"facet\":true"), WITH(",\"index\":false"), WITH(",\"index\":\"exact\""),
-        WITH(",\"sort\":true"), WITH(",\"locale\":\"th\""), WITH(",\"store\":false"),
+        WITH(""),
+        WITH(",\"facet\":true"),
+        WITH(",\"index\":false"),
+        WITH(",\"index\":\"exact\""),
+        WITH(",\"sort\":true"),
+        WITH(",\"locale\":\"th\""),
+        WITH(",\"store\":false"),
         "{\"name\":\"c\",\"fields\":[{\"name\":\"a\",\"type\":\"string[]\"}]}",
         "{\"name\":\"c\",\"fields\":[{\"name\":\"b\",\"type\":\"string\"}]}",
         "{\"name\":\"c\",\"tie\":\"id\",\"fields\":[{\"name\":\"a\",\"type\":\"string\"}]}",
