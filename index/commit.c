@@ -35,7 +35,7 @@
 #include "index/fold.h"
 
 /* A RAM segment so big is written as it is; merging it with small ones is left to the merges. */
-enum { STRAIGHT_DOCS_MIN = 32768, STRAIGHT_BYTES_MIN = 16 << 20, BACKOFF_US = 100000,
+enum { STRAIGHT_DOCS_MIN = 8192, STRAIGHT_BYTES_MIN = 8 << 20, BACKOFF_US = 100000,
        BACKOFF_MAX_US = 5000000 };
 
 struct idx_commit {

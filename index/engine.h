@@ -13,8 +13,8 @@
 
 enum {
     /* Fresh documents become a segment at the latest at either of these. */
-    IDX_FRESH_DOCS_MAX = 65536,
-    IDX_FRESH_BYTES_MAX = 32 << 20,
+    IDX_FRESH_DOCS_MAX = 16384,
+    IDX_FRESH_BYTES_MAX = 16 << 20,
 };
 
 struct idx_waiting { /* a callback and the ticket it waits for */

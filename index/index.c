@@ -80,6 +80,10 @@ idx_close(struct idx *idx, struct err *err)
     must(pthread_join(idx->thread, NULL) == 0);
     idx_workers_fini(&idx->committer);
     idx_workers_fini(&idx->mergers);
+    static const enum metric gauges[] = {M_INDEX_DOCS, M_INDEX_SEGMENTS, M_INDEX_RAM_BYTES,
+                                         M_INDEX_FILE_BYTES};
+    for (size_t i = 0; i < ARRAY_SIZE(gauges); i++) /* the block stays, the index goes */
+        metrics_set(w->metrics, gauges[i], 0);
     enum rc rc = w->commit_at_us == UINT64_MAX ? RC_OK : w->commit_rc;
     if (rc != RC_OK && err)
         *err = w->commit_err;

@@ -3,8 +3,9 @@
  * segments in RAM are folded so that a query meets few, and a new snapshot
  * takes the place of the old one.
  */
-#include "index/engine.h"
+#include "base/clock.h"
 
+#include "index/engine.h"
 #include "index/fold.h"
 #include "index/policy.h"
 
@@ -139,6 +140,7 @@ idx_publish(struct idx *idx, enum idx_scope scope)
 {
     struct idx_writer *w = &idx->writer;
     struct idx_catalog *c = &w->catalog;
+    uint64_t began = clock_us();
     if (w->is_all_due)
         scope = IDX_ALL;
     for (size_t i = 0; i < c->n; i++) {
@@ -147,8 +149,10 @@ idx_publish(struct idx *idx, enum idx_scope scope)
             continue;
         publish_generation(idx, g);
     }
-    if (c->is_changed)
+    if (c->is_changed) {
         swap(idx);
+        metrics_observe(w->metrics, M_PUBLISH_TIME, clock_us() - began);
+    }
     idx_retire(idx);
 
     if (scope == IDX_ALL)

@@ -687,10 +687,11 @@ test_metrics(void **state)
     kit_delete(w->m, b, uid, 3);
     kit_delete(w->m, b, uid, 300);
     kit_submit(w->idx, &b, IDX_VISIBLE);
+    assert_int_equal(metrics_read(metrics, M_INDEX_DOCS), 39);
     close_world(w);
     assert_int_equal(metrics_read(metrics, M_INDEX_PUTS), 40);
     assert_int_equal(metrics_read(metrics, M_INDEX_DELETES), 1);
-    assert_int_equal(metrics_read(metrics, M_INDEX_DOCS), 39);
+    assert_int_equal(metrics_read(metrics, M_INDEX_DOCS), 0); /* it is closed */
     assert_true(metrics_read(metrics, M_INDEX_COMMITS) >= 1);
     assert_int_equal(metrics_read(metrics, M_INDEX_COMMIT_FAILURES), 0);
     metrics_free(metrics);
