@@ -148,8 +148,10 @@ idx_doc_reader_get(struct idx_doc_reader *r, const struct idx_segment *s, uint32
     struct span texts = span_from(r->raw, (size_t)r->block.n * sizeof(uint32_t));
     uint32_t begin = k ? load_u32(r->raw.p + (size_t)4 * (k - 1)) : 0;
     uint32_t end = load_u32(r->raw.p + (size_t)4 * k);
-    if (begin > end || end > texts.n)
+    if (begin > end || end > texts.n) {
+        atomic_store_explicit(&s->health->is_corrupt, 1, memory_order_relaxed);
         return err_set(err, RC_CORRUPT, "a stored document lies outside its block");
+    }
     *json = span_of(texts.p + begin, end - begin);
     return RC_OK;
 }
