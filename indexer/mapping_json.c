@@ -3,6 +3,8 @@
  * it takes is bounded first, so that it is written in one piece into the arena
  * without a check per byte.
  */
+#include "base/bytes.h"
+
 #include "indexer/mapping_parts.h"
 
 enum {
@@ -21,11 +23,34 @@ is_escaped(unsigned char c)
     return c < 0x20 || c == '"' || c == '\\';
 }
 
+/* High bits of the bytes of x that are zero; lower bytes first, which is all that counts. */
+static uint64_t
+zero_bytes(uint64_t x)
+{
+    return (x - 0x0101010101010101u) & ~x & 0x8080808080808080u;
+}
+
+/* Bytes from begin on before one that must be escaped, eight at a time. */
+static size_t
+plain_n(struct span s, size_t begin)
+{
+    size_t i = begin;
+    for (; i + 8 <= s.n; i += 8) {
+        uint64_t x = load_u64(s.p + i);
+        uint64_t control = (x - 0x2020202020202020u) & ~x & 0x8080808080808080u;
+        if (control | zero_bytes(x ^ 0x2222222222222222u) | zero_bytes(x ^ 0x5c5c5c5c5c5c5c5cu))
+            break;
+    }
+    while (i < s.n && !is_escaped((unsigned char)s.p[i]))
+        i++;
+    return i - begin;
+}
+
 static size_t
 text_bound(struct span s)
 {
     size_t n_escapes = 0;
-    for (size_t i = 0; i < s.n; i++)
+    for (size_t i = plain_n(s, 0); i < s.n; i++)
         n_escapes += is_escaped((unsigned char)s.p[i]);
     return s.n + n_escapes * ESCAPE_BYTES_MAX + 2;
 }
@@ -70,17 +95,14 @@ put_escape(struct out *out, unsigned char c)
 static void
 put_text(struct out *out, struct span s)
 {
-    size_t begin = 0;
     *out->at++ = '"';
-    for (size_t i = 0; i < s.n; i++) {
-        if (!is_escaped((unsigned char)s.p[i]))
-            continue;
-        put(out, s.p + begin, i - begin);
-        put_escape(out, (unsigned char)s.p[i]);
-        begin = i + 1;
+    for (size_t i = 0; i < s.n;) {
+        size_t n = plain_n(s, i);
+        put(out, s.p + i, n);
+        i += n;
+        if (i < s.n)
+            put_escape(out, (unsigned char)s.p[i++]);
     }
-    if (s.n > begin)
-        put(out, s.p + begin, s.n - begin);
     *out->at++ = '"';
 }
 
