@@ -70,7 +70,7 @@ struct http_options {
     unsigned connections_max; /* default 10,000 over all loops */
     uint64_t idle_us;         /* keep-alive connection without a request; default 60 s */
     uint64_t slow_us;         /* a whole header; between pieces of a body or answer; default 30 s */
-    const char *cors_origin; /* "*" default; NULL or "" switches CORS off */
+    const char *cors_origin;  /* "*" default; NULL or "" switches CORS off */
 };
 
 /* Fills in the defaults; everything else zero. */

@@ -115,6 +115,14 @@ on_held(struct rig *rig, struct http_exchange *x)
 }
 
 static void
+on_swap(struct rig *rig, struct http_exchange *x)
+{
+    struct http_exchange *before = atomic_exchange(&rig->held, x);
+    if (before)
+        reply_text(before, "swapped");
+}
+
+static void
 on_error(struct rig *rig, struct http_exchange *x)
 {
     (void)rig;
@@ -147,6 +155,8 @@ work_late(struct rig *rig, struct http_exchange *x)
     clock_sleep_us(number(r, "us", 0));
     struct buf body = {0};
     buf_printf(&body, "late %.*s", SPAN_ARG(r->query));
+    for (uint64_t n = number(r, "n", 0); n > 0; n--)
+        buf_putc(&body, 'l');
     http_reply(x, 200, "text/plain", &body);
 }
 
@@ -229,6 +239,7 @@ static const struct route routes[] = {
     {"/header", on_header, NULL, false},
     {"/params", on_params, NULL, false},
     {"/held", on_held, NULL, false},
+    {"/swap", on_swap, NULL, false},
     {"/error", on_error, NULL, false},
     {"/twice", on_twice, NULL, false},
     {"/late", to_worker, work_late, false},

@@ -2,12 +2,12 @@
  * A server with a handler made for tests, and raw sockets to talk to it.
  *
  * Routes: /noop (200 "ok"), /echo (the body), /big?n= (n bytes), /method (its
- * name), /header?name= (the request header), /parts, /params (what was parsed), /late?us= (answered
- * by a worker), /held (kept until rig_release), /error (400 with quotes),
- * /twice (two extra headers), /import (streamed body, read by a worker: its
- * length and hash), /import-refused (answered without reading), /import-held
- * (read once the rig says so), /export?n= (n bytes streamed), /export-cut
- * (cut in the middle), /duplex (streams the streamed body back).
+ * name), /header?name= (the request header), /parts, /params (what was parsed), /late?us=&n=
+ * (answered by a worker), /held (kept until rig_release), /swap (kept, answers the one kept
+ * before), /error (400 with quotes), /twice (two extra headers), /import (streamed body, read by a
+ * worker: its length and hash), /import-refused (answered without reading), /import-held (read once
+ * the rig says so), /export?n= (n bytes streamed), /export-cut (cut in the middle), /duplex
+ * (streams the streamed body back).
  */
 #ifndef TAILFIN_TESTS_HTTP_RIG_H
 #define TAILFIN_TESTS_HTTP_RIG_H

@@ -321,11 +321,14 @@ test_gzipped_answer(void **state)
         http_inflate_free(z);
         buf_fini(&plain);
     }
-    get_accepting(&w,
-                  "/late?us=0&"
-                  "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
-                  "gzip");
+    /* By a worker. */
+    get_accepting(&w, "/late?n=100000", "gzip");
+    assert_string_equal(wire_header(&w, "Content-Encoding"), "gzip");
+    assert_true(w.body.n < 5000);
+    /* Too large for a loop to compress. */
+    get_accepting(&w, "/big?n=300000", "gzip");
     assert_string_equal(wire_header(&w, "Content-Encoding"), "");
+    assert_int_equal(w.body.n, 300000);
     wire_close(&w);
 }
 

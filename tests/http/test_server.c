@@ -215,6 +215,21 @@ test_half_closed_client(void **state)
     wire_close(&w);
 }
 
+/* More requests than may be open at once were sent before the end. */
+static void
+test_half_closed_client_with_many_requests(void **state)
+{
+    struct wire w;
+    wire_open(&w, *state);
+    for (int i = 0; i < 100; i++)
+        wire_get(&w, i % 10 ? "/noop" : "/late?us=1000");
+    assert_int_equal(shutdown(w.fd, SHUT_WR), 0);
+    for (int i = 0; i < 100; i++)
+        assert_string_equal(wire_expect(&w, 200), i % 10 ? "ok" : "late us=1000");
+    assert_true(wire_is_closed(&w));
+    wire_close(&w);
+}
+
 static void
 test_absolute_target(void **state)
 {
@@ -344,6 +359,33 @@ test_pipelining_of_late_answers(void **state)
     wire_close(&w);
 }
 
+/* A handler may answer another exchange of its own loop, also of the same connection. */
+static void
+test_answered_by_another_handler(void **state)
+{
+    (void)state;
+    struct rig r;
+    rig_init(&r);
+    r.options.n_threads = 1;
+    rig_start(&r);
+    struct wire w, other;
+    wire_open(&w, &r);
+    wire_open(&other, &r);
+    wire_get(&w, "/swap");
+    rig_wait(&r.n_handled, 1);
+    wire_get(&other, "/swap");
+    assert_string_equal(wire_expect(&w, 200), "swapped");
+    rig_release(&r);
+    assert_string_equal(wire_expect(&other, 200), "released");
+    wire_puts(&w, "GET /swap HTTP/1.1\r\nHost: a\r\n\r\nGET /swap HTTP/1.1\r\nHost: a\r\n\r\n");
+    assert_string_equal(wire_expect(&w, 200), "swapped");
+    rig_release(&r);
+    assert_string_equal(wire_expect(&w, 200), "released");
+    wire_close(&w);
+    wire_close(&other);
+    rig_stop(&r);
+}
+
 /* A request that changes something is not begun beside others. */
 static void
 test_pipelined_posts_take_turns(void **state)
@@ -471,6 +513,7 @@ main(void)
         cmocka_unit_test(test_http10_keep_alive),
         cmocka_unit_test(test_connection_close),
         cmocka_unit_test(test_half_closed_client),
+        cmocka_unit_test(test_half_closed_client_with_many_requests),
         cmocka_unit_test(test_absolute_target),
         cmocka_unit_test(test_higher_minor_version),
         cmocka_unit_test(test_path_is_decoded_by_parts),
@@ -480,6 +523,7 @@ main(void)
         cmocka_unit_test(test_torn_at_every_byte),
         cmocka_unit_test(test_pipelining),
         cmocka_unit_test(test_pipelining_of_late_answers),
+        cmocka_unit_test(test_answered_by_another_handler),
         cmocka_unit_test(test_pipelined_posts_take_turns),
         cmocka_unit_test(test_pipelining_is_bounded),
         cmocka_unit_test(test_answer_larger_than_the_socket),
