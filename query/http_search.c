@@ -198,7 +198,7 @@ static enum rc
 run_all(struct multi *m, struct buf *out)
 {
     const struct http_request *r = http_exchange_request(m->x);
-    const struct json *searches;
+    const struct json *searches = NULL;
 
     qry_keyring_refresh(m->ctx->keyring, m->snapshot);
     qry_params_url(&m->url, r->params, r->n_params, &m->ctx->arena);
