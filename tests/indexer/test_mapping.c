@@ -490,6 +490,48 @@ test_fingerprint_follows_the_mapping(void **state)
     }
 }
 
+static void
+test_other_profiles(void **state)
+{
+    static const struct {
+        const char *profile, *collection, *doc, *want;
+    } rows[] = {
+        {"turms", "user",
+         "{\"_id\":{\"$numberLong\":\"9007199254740993\"},\"n\":\"Bob\",\"pw\":\"x\",\"act\":true,"
+         "\"pgid\":0,\"rd\":#5,\"dd\":null,\"lud\":#7}",
+         "{\"id\":\"9007199254740993\",\"is_active\":true,\"name\":\"Bob\","
+         "\"permission_group_id\":0,\"registered_at\":5,\"updated_at\":7}"},
+        {"turms", "group",
+         "{\"_id\":1,\"tid\":2,\"cid\":3,\"oid\":4,\"n\":\"G\",\"intro\":\"i\",\"annt\":\"a\","
+         "\"ms\":9,\"cd\":#5,\"dd\":#6,\"ac\":false}",
+         "{\"announcement\":\"a\",\"created_at\":5,\"creator_id\":3,\"deleted_at\":6,\"id\":\"1\","
+         "\"intro\":\"i\",\"is_active\":false,\"minimum_score\":9,\"name\":\"G\",\"owner_id\":4,"
+         "\"type_id\":2}"},
+        {"emote-usage", "emotes",
+         "{\"_id\":{\"$oid\":\"603cac391cd55c00091c4b7a\"},\"name\":\"KEKW\",\"tags\":[\"t\"],"
+         "\"provider_name\":\"7tv\",\"provider_id\":\"p\",\"channel\":\"forsen\","
+         "\"usage_count\":{\"$numberLong\":\"5000000000\"},\"updated_at\":#1}",
+         "{\"added_at\":1614588985000,\"channel\":\"forsen\",\"id\":\"603cac391cd55c00091c4b7a\","
+         "\"name\":\"KEKW\",\"provider_id\":\"p\",\"provider_name\":\"7tv\",\"provider_priority\":"
+         "3,"
+         "\"tags\":[\"t\"],\"updated_at\":1,\"usage_count\":5000000000}"},
+    };
+    struct fixture *f = *state;
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+        struct mapping_kit kit;
+        struct ing_mapped mapped;
+        struct ing_mapping_env env = {NULL, now_ms, &f->arena};
+        bson_t *doc = doc_of_text(span_str(rows[i].doc));
+        mapping_kit_init(&kit, rows[i].profile);
+        const struct ing_mapping *m = mapping_kit_get(&kit, span_str(rows[i].collection));
+        assert_int_equal(ing_mapping_run(m, doc, &env, &mapped, &f->err), RC_OK);
+        assert_span(mapped.doc.json, rows[i].want);
+        assert_int_equal(mapped.n_bad, 0);
+        mapping_kit_fini(&kit);
+        bson_destroy(doc);
+    }
+}
+
 int
 main(void)
 {
@@ -503,6 +545,7 @@ main(void)
         cmocka_unit_test_setup_teardown(test_damaged_bson_stays_in_bounds, setup, teardown),
         cmocka_unit_test_setup_teardown(test_ids_of_any_form_stay_apart, setup, teardown),
         cmocka_unit_test_setup_teardown(test_profiles_that_make_no_sense, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_other_profiles, setup, teardown),
         cmocka_unit_test_setup_teardown(test_fingerprint_follows_the_mapping, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
