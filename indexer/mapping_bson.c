@@ -75,7 +75,7 @@ ing_bson_real(const bson_iter_t *it, double *out)
             return false;
         bson_decimal128_to_string(&decimal, text);
         if (!span_double(span_str(text), out))
-            *out = NAN;
+            *out = (double)NAN;
         return true;
     default:
         return false;

@@ -31,6 +31,5 @@ mapping_kit_get(const struct mapping_kit *kit, struct span name)
         if (span_eq(kit->profile.collections[i].name, name))
             return kit->v[i];
     }
-    must(!"the profile has this collection");
-    return NULL;
+    must_fail("the profile has this collection", __FILE__, __LINE__);
 }

@@ -13,6 +13,7 @@
 
 #include "doc_text.h"
 #include "mapping_kit.h"
+#include "tests/support/rng.h"
 
 enum { CASES_BYTES_MAX = 1 << 20 };
 static const uint64_t now_ms = 1700000000123;
@@ -328,13 +329,11 @@ static void
 test_damaged_bson_stays_in_bounds(void **state)
 {
     struct fixture *f = *state;
-    const char *seed_text = getenv("TAILFIN_SEED");
-    uint64_t x = seed_text ? strtoull(seed_text, NULL, 10) : 88172645463325252u;
+    struct rng rng = rng_new();
     bson_t *whole = doc_of_text(span_str(
         "{\"_id\":$A,\"owner_id\":$B,\"default_name\":\"Kappa\",\"tags\":[\"a\",\"b\"],\"flags\":2,"
         "\"aspect_ratio\":1.5,\"attribution\":[{\"user_id\":$C}],\"merged\":{\"target_id\":$D,"
         "\"at\":#5},\"scores\":{\"top_all_time\":5},\"deleted\":false,\"updated_at\":#9}"));
-    print_message("seed %llu\n", (unsigned long long)x);
     for (unsigned round = 0; round < 20000; round++) {
         uint8_t *bytes = xmalloc(whole->len);
         struct ing_mapped m;
@@ -342,8 +341,7 @@ test_damaged_bson_stays_in_bounds(void **state)
         bson_t doc;
         memcpy(bytes, bson_get_data(whole), whole->len);
         for (unsigned i = 0; i < 1 + round % 3; i++) {
-            x ^= x << 13, x ^= x >> 7, x ^= x << 17;
-            bytes[4 + x % (whole->len - 5)] = (uint8_t)(x >> 40);
+            bytes[4 + rng_below(&rng, whole->len - 5)] = (uint8_t)rng_next(&rng);
         }
         if (bson_init_static(&doc, bytes, whole->len) &&
             ing_mapping_run(mapping(f, "emotes"), &doc,
