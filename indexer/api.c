@@ -106,7 +106,7 @@ ing_api_handle(struct ing_api *a, struct http_exchange *x)
         free(job);
         return true;
     }
-    if (!queue_try_push(a->lanes[route->lane], job)) {
+    if (!queue_try_push(a->lanes[job->is_large ? ING_LANE_CATALOG : route->lane], job)) {
         free(job);
         http_reply_header(x, "Retry-After", "1");
         http_reply_error(x, 503, "too many writes are waiting; try again in a second");
@@ -143,7 +143,10 @@ static void
 run_lane(struct ing_api *a, struct queue *lane)
 {
     for (struct ing_job *job; (job = queue_pop(lane, UINT64_MAX));) {
-        job->run(a, job->x);
+        if (job->run)
+            job->run(a, job->x);
+        else
+            ing_api_write_large(a, job);
         free(job);
     }
 }
@@ -192,6 +195,8 @@ ing_api_start(const struct ing_api_options *options, struct ing_api **out, struc
         a->lanes[i] = queue_new(ING_LANE_ITEMS_MAX);
     enum rc rc = ing_groups_open(options->idx, options->fs, &a->groups, err);
     if (rc == RC_OK)
+        rc = ing_group_init(&a->singles, a->groups, err);
+    if (rc == RC_OK)
         rc = start_thread(a, run_singles, err);
     if (rc == RC_OK)
         rc = start_thread(a, run_catalog, err);
@@ -214,6 +219,7 @@ ing_api_stop(struct ing_api *a)
         queue_close(a->lanes[i]);
     for (unsigned i = 0; i < a->n_threads; i++)
         pthread_join(a->threads[i], NULL);
+    ing_group_fini(&a->singles);
     ing_groups_close(a->groups);
     for (int i = 0; i < ING_LANE_N; i++)
         queue_free(a->lanes[i]);

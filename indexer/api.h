@@ -22,6 +22,7 @@ enum { ING_THREADS_MAX = 64, ING_LANE_ITEMS_MAX = 4096, ING_GROUP_MAX = 256 };
 struct ing_api {
     struct ing_api_options options;
     struct ing_groups *groups;
+    struct ing_group singles; /* of the single lane's thread */
     struct queue *lanes[ING_LANE_N]; /* of struct ing_job */
     pthread_t threads[ING_THREADS_MAX];
     unsigned n_threads;
@@ -30,20 +31,22 @@ struct ing_api {
 
 struct ing_job {
     struct http_exchange *x;
-    /* Does the work and answers x. Lane's thread. NULL in the single lane, whose thread knows what to do. */
+    /* Does the work and answers x. Lane's thread. NULL: a single document's write. */
     void (*run)(struct ing_api *a, struct http_exchange *x);
-    struct ing_write write; /* of the single lane */
-    bool wants_document;    /* answer with the stored document: always but for deletes that ignore absence */
-    bool ignores_absence;
-    int status; /* of success */
+    struct ing_write write;
+    bool ignores_absence; /* of a delete */
+    bool is_large;        /* the body is not parsed yet, and the write not for the single lane */
+    int status;           /* of success */
 };
 
 /* ---- documents ---- */
 
-/* Fills job->write from the exchange; false: answered (a bad body or parameter). Loop thread: only small bodies come here. */
+/* Fills job->write from the exchange; false: answered (a bad body or parameter). Loop thread. */
 bool ing_api_read_write(struct ing_api *a, struct http_exchange *x, struct ing_job *job);
 /* The single lane's loop. */
 void ing_api_run_singles(struct ing_api *a);
+/* A document too large for the loop and the single lane. Catalog thread. */
+void ing_api_write_large(struct ing_api *a, const struct ing_job *job);
 void ing_api_update_by_filter(struct ing_api *a, struct http_exchange *x);
 void ing_api_delete_by_filter(struct ing_api *a, struct http_exchange *x);
 void ing_api_import(struct ing_api *a, struct http_exchange *x);

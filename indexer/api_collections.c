@@ -209,16 +209,16 @@ rebuild_document(struct rebuild *r, const struct idx_view *view, uint32_t d, str
     struct arena *arena = idx_batch_arena(r->batch);
     struct span json;
     struct json object;
-    struct idx_doc doc;
+    struct ing_record built;
     enum rc rc = idx_doc_reader_get(r->docs, view->segment, d, &json, err);
     if (rc == RC_OK)
         rc = json_parse(arena_dup(arena, json), arena, &object, err);
     if (rc == RC_OK)
-        rc = ing_record_build(r->schema, &r->analyzer, &object, ING_DIRTY_REJECT, arena, &doc, err);
+        rc = ing_record_build(r->schema, &r->analyzer, &object, ING_DIRTY_REJECT, arena, &built, err);
     if (rc != RC_OK)
         return rc;
-    doc.seq = idx_segment_tie(view->segment, d).hi;
-    idx_batch_put(r->batch, r->uid, &doc);
+    built.doc.seq = idx_segment_tie(view->segment, d).hi;
+    idx_batch_put(r->batch, r->uid, &built.doc);
     if (idx_batch_n(r->batch) < REBUILD_DOCS)
         return RC_OK;
     if (idx_submit(r->a->options.idx, &r->batch) == 0)
@@ -253,6 +253,7 @@ rebuild(struct ing_api *a, const struct idx_collection *c, const struct sch_coll
     r.batch = idx_batch_new();
     enum rc rc = rebuild_all(&r, c, err);
     if (rc == RC_OK) {
+        ing_groups_hand_on(a->groups, c->uid, r.uid);
         idx_batch_complete(r.batch, r.uid);
         idx_batch_name(r.batch, r.uid);
     } else if (r.batch) {

@@ -5,6 +5,11 @@
 
 #include <stdio.h>
 
+enum {
+    LOOP_BODY_MAX = 64 << 10, /* a larger body is parsed outside the loop */
+    FILTER_GROUP = 2048,      /* documents of a write by filter that share a sync */
+};
+
 static const char *
 param(const struct http_request *r, const char *name, struct span *value)
 {
@@ -64,7 +69,6 @@ ing_api_read_write(struct ing_api *a, struct http_exchange *x, struct ing_job *j
     if (!ing_api_read_action(x, &job->write.action, &job->write.dirty))
         return false;
     job->write.collection = r->parts[1];
-    job->wants_document = true;
     job->status = 200;
     if (r->method == HTTP_DELETE) {
         job->write.action = ING_DELETE;
@@ -78,15 +82,15 @@ ing_api_read_write(struct ing_api *a, struct http_exchange *x, struct ing_job *j
     } else {
         job->status = 201;
     }
-    return read_object(x, &job->write.object);
+    job->is_large = r->body.n > LOOP_BODY_MAX;
+    return job->is_large || read_object(x, &job->write.object);
 }
 
 /* ---- the single lane ---- */
 
 static void
-answer_single(struct ing_api *a, struct ing_job *job)
+answer_write(struct ing_api *a, const struct ing_job *job, const struct ing_write *w)
 {
-    struct ing_write *w = &job->write;
     if (w->rc == RC_OK) {
         metrics_add(a->counts, M_API_WRITES, 1);
         ing_api_answer(job->x, job->status, w->stored);
@@ -99,32 +103,58 @@ answer_single(struct ing_api *a, struct ing_job *job)
     } else {
         ing_api_refuse(job->x, w->rc, &w->err);
     }
-    free(job);
+}
+
+/* One job at least, and all that are waiting. */
+static size_t
+take_jobs(struct queue *lane, struct ing_job **jobs)
+{
+    size_t n = 0;
+    if ((jobs[0] = queue_pop(lane, UINT64_MAX)))
+        n = 1;
+    while (n > 0 && n < ING_GROUP_MAX && (jobs[n] = queue_try_pop(lane)))
+        n++;
+    return n;
 }
 
 void
 ing_api_run_singles(struct ing_api *a)
 {
-    struct arena arena = {0};
-    struct queue *lane = a->lanes[ING_LANE_SINGLE];
-    struct ing_write *writes = xcalloc(ING_GROUP_MAX, sizeof *writes);
-    struct ing_job **jobs = xcalloc(ING_GROUP_MAX, sizeof *jobs);
-    while ((jobs[0] = queue_pop(lane, UINT64_MAX))) {
-        size_t n = 1;
-        while (n < ING_GROUP_MAX && (jobs[n] = queue_try_pop(lane)))
-            n++;
+    struct ing_job *jobs[ING_GROUP_MAX];
+    struct ing_group *group = &a->singles;
+    for (size_t n; (n = take_jobs(a->lanes[ING_LANE_SINGLE], jobs)) > 0;) {
         for (size_t i = 0; i < n; i++)
-            writes[i] = jobs[i]->write;
-        ing_groups_run(a->groups, writes, n, &arena);
+            *ing_group_add(group) = jobs[i]->write;
+        ing_group_prepare(group);
+        ing_group_run(group);
         for (size_t i = 0; i < n; i++) {
-            jobs[i]->write = writes[i];
-            answer_single(a, jobs[i]);
+            answer_write(a, jobs[i], &group->writes[i]);
+            free(jobs[i]);
         }
-        arena_reset(&arena);
+        ing_group_reset(group);
     }
-    free(writes);
-    free(jobs);
-    arena_fini(&arena);
+}
+
+void
+ing_api_write_large(struct ing_api *a, const struct ing_job *job)
+{
+    struct ing_group group;
+    struct err err = {0};
+    struct json object;
+    if (!read_object(job->x, &object))
+        return;
+    enum rc rc = ing_group_init(&group, a->groups, &err);
+    if (rc != RC_OK) {
+        ing_api_refuse(job->x, rc, &err);
+        return;
+    }
+    struct ing_write *w = ing_group_add(&group);
+    *w = job->write;
+    w->object = object;
+    ing_group_prepare(&group);
+    ing_group_run(&group);
+    answer_write(a, job, w);
+    ing_group_fini(&group);
 }
 
 /* ---- by filter ---- */
@@ -170,33 +200,48 @@ find_ids(struct ing_api *a, struct http_exchange *x, struct ids *out)
 }
 
 /* Runs one kind of write over all ids in groups; counts the successes. */
-static uint64_t
-write_all(struct ing_api *a, const struct ids *ids, const struct ing_write *pattern)
+static enum rc
+write_all(struct ing_api *a, const struct ids *ids, const struct ing_write *pattern, uint64_t *n_done,
+          struct err *err)
 {
-    struct arena arena = {0};
-    uint64_t n_done = 0;
-    for (size_t at = 0; at < ids->n;) {
-        size_t n = ids->n - at < ING_GROUP_MAX ? ids->n - at : ING_GROUP_MAX;
-        struct ing_write *writes = arena_calloc(&arena, n, sizeof *writes);
-        for (size_t i = 0; i < n; i++) {
-            writes[i] = *pattern;
-            writes[i].id = ids->v[at + i];
+    struct ing_group group;
+    enum rc rc = ing_group_init(&group, a->groups, err);
+    *n_done = 0;
+    for (size_t at = 0; rc == RC_OK && at < ids->n;) {
+        for (; at < ids->n && group.n < FILTER_GROUP; at++) {
+            struct ing_write *w = ing_group_add(&group);
+            *w = *pattern;
+            w->id = ids->v[at];
         }
-        ing_groups_run(a->groups, writes, n, &arena);
-        for (size_t i = 0; i < n; i++)
-            n_done += writes[i].rc == RC_OK;
-        at += n;
-        arena_reset(&arena);
+        ing_group_run(&group);
+        for (size_t i = 0; i < group.n; i++) {
+            const struct ing_write *w = &group.writes[i];
+            *n_done += w->rc == RC_OK;
+            /* What vanished meanwhile is no failure. */
+            if (rc == RC_OK && w->rc != RC_OK && w->rc != RC_ABSENT) {
+                rc = w->rc;
+                *err = w->err;
+            }
+        }
+        ing_group_reset(&group);
     }
-    arena_fini(&arena);
-    metrics_add(a->counts, M_API_WRITES, n_done);
-    return n_done;
+    ing_group_fini(&group);
+    metrics_add(a->counts, M_API_WRITES, *n_done);
+    return rc;
 }
 
 static void
-answer_count(struct http_exchange *x, const char *name, uint64_t n)
+write_and_answer(struct ing_api *a, struct http_exchange *x, const struct ids *ids,
+                 const struct ing_write *pattern, const char *name)
 {
+    struct err err = {0};
     struct buf body = {0};
+    uint64_t n = 0;
+    enum rc rc = write_all(a, ids, pattern, &n, &err);
+    if (rc != RC_OK) {
+        ing_api_refuse(x, rc, &err);
+        return;
+    }
     buf_printf(&body, "{\"%s\":%llu}", name, (unsigned long long)n);
     http_reply(x, 200, "application/json", &body);
 }
@@ -209,7 +254,7 @@ ing_api_delete_by_filter(struct ing_api *a, struct http_exchange *x)
         return;
     const struct ing_write pattern = {.action = ING_DELETE,
                                       .collection = http_exchange_request(x)->parts[1]};
-    answer_count(x, "num_deleted", write_all(a, &ids, &pattern));
+    write_and_answer(a, x, &ids, &pattern, "num_deleted");
 }
 
 void
@@ -222,5 +267,5 @@ ing_api_update_by_filter(struct ing_api *a, struct http_exchange *x)
     pattern.action = ING_UPDATE;
     if (!read_object(x, &pattern.object) || !find_ids(a, x, &ids))
         return;
-    answer_count(x, "num_updated", write_all(a, &ids, &pattern));
+    write_and_answer(a, x, &ids, &pattern, "num_updated");
 }

@@ -3,6 +3,10 @@
  * bounded memory. Outcomes wait in a temporary file until the last line was
  * read: most clients read nothing before they have sent everything, and an
  * answer that nobody takes would stop the import.
+ *
+ * Two threads work on one import: the lane's own reads, parses and tokenises
+ * the next group of lines while the other runs the one before (queue: full);
+ * groups that are done with come back (queue: empty).
  */
 #include "indexer/api.h"
 
@@ -10,10 +14,18 @@
 #include <stdio.h>
 
 enum {
-    PIECE_BYTES = 256 << 10,
-    GROUP_LINES = 2048,        /* a group shares a sync and a publication */
-    GROUP_BYTES = 4 << 20,
+    PIECE_BYTES = 128 << 10,
+    GROUP_LINES = 4096, /* a group shares a sync and a publication */
+    GROUP_BYTES = 1 << 20,
+    GROUPS = 3,
     LINE_BYTES_MAX = 64 << 20, /* a longer line is an error, not a reason to grow */
+};
+
+struct lines {
+    struct ing_group group; /* a write for each of the lines */
+    struct buf text;        /* lines, and the beginning of those of the next group */
+    struct span *v;         /* within text */
+    size_t cap;
 };
 
 struct import {
@@ -23,14 +35,13 @@ struct import {
     enum ing_action action;
     enum ing_dirty dirty;
     bool returns_id, returns_document;
-    struct buf input;   /* lines not yet handled */
-    struct buf output;  /* outcomes of the group */
-    FILE *spool;        /* outcomes so far */
-    struct arena arena; /* of the group */
-    struct ing_write writes[GROUP_LINES];
-    struct span lines[GROUP_LINES];
-    size_t n;
+    struct lines groups[GROUPS];
+    struct queue *full, *empty; /* of struct lines */
+    /* Of the running thread, and of everyone once it has ended. */
+    struct buf output; /* outcomes of the group */
+    FILE *spool;       /* outcomes so far */
     bool has_output;
+    int spool_error; /* errno; 0: none */
 };
 
 static bool
@@ -68,7 +79,7 @@ read_parameters(struct import *im)
     return is_there;
 }
 
-/* ---- a group ---- */
+/* ---- the running thread ---- */
 
 static void
 put_outcome(struct import *im, const struct ing_write *w, struct span line)
@@ -98,45 +109,55 @@ put_outcome(struct import *im, const struct ing_write *w, struct span line)
 }
 
 static void
-parse_line(struct import *im, struct ing_write *w, struct span line)
+run_group(struct import *im, struct lines *l)
+{
+    size_t n_done = 0;
+    ing_group_run(&l->group);
+    for (size_t i = 0; i < l->group.n; i++) {
+        n_done += l->group.writes[i].rc == RC_OK;
+        put_outcome(im, &l->group.writes[i], l->v[i]);
+    }
+    metrics_add(im->a->counts, M_API_WRITES, n_done);
+    if (!im->spool_error && fwrite(im->output.p, 1, im->output.n, im->spool) != im->output.n)
+        im->spool_error = errno ? errno : EIO;
+    buf_clear(&im->output);
+    ing_group_reset(&l->group);
+}
+
+static void *
+run_groups(void *arg)
+{
+    struct import *im = arg;
+    for (struct lines *l; (l = queue_pop(im->full, UINT64_MAX));) {
+        run_group(im, l);
+        must(queue_push(im->empty, l)); /* it has room for all, and is closed after this thread */
+    }
+    return NULL;
+}
+
+/* ---- the reading thread ---- */
+
+/* Lines that are no documents keep their place among the outcomes, and take no part in the group. */
+static void
+parse_line(struct import *im, struct lines *l, struct span line)
 {
     struct err err = {0};
-    *w = (struct ing_write){.action = im->action, .dirty = im->dirty, .collection = im->collection};
-    if (json_parse(line, &im->arena, &w->object, &err) != RC_OK)
+    struct ing_write *w = ing_group_add(&l->group);
+    l->v = xgrow(l->v, &l->cap, l->group.n, sizeof *l->v);
+    l->v[l->group.n - 1] = line;
+    w->action = im->action;
+    w->dirty = im->dirty;
+    w->collection = im->collection;
+    if (json_parse(line, &l->group.arena, &w->object, &err) != RC_OK)
         w->rc = err_set(&w->err, RC_INVALID, "the line is no JSON: %s", err.text);
     else if (w->object.type != JSON_OBJECT)
         w->rc = err_set(&w->err, RC_INVALID, "a document is a JSON object");
 }
 
-/* Lines that are no documents keep their place among the outcomes, and take no part in the group. */
-static void
-run_group(struct import *im)
-{
-    struct ing_write *good = arena_calloc(&im->arena, im->n + 1, sizeof *good);
-    size_t *place = arena_calloc(&im->arena, im->n + 1, sizeof *place), n_good = 0, n_done = 0;
-    for (size_t i = 0; i < im->n; i++) {
-        parse_line(im, &im->writes[i], im->lines[i]);
-        if (im->writes[i].rc == RC_OK) {
-            place[n_good] = i;
-            good[n_good++] = im->writes[i];
-        }
-    }
-    if (n_good)
-        ing_groups_run(im->a->groups, good, n_good, &im->arena);
-    for (size_t i = 0; i < n_good; i++) {
-        im->writes[place[i]] = good[i];
-        n_done += good[i].rc == RC_OK;
-    }
-    metrics_add(im->a->counts, M_API_WRITES, n_done);
-    for (size_t i = 0; i < im->n; i++)
-        put_outcome(im, &im->writes[i], im->lines[i]);
-}
-
 /* The next non-blank line from *at; false if the rest is none (an unfinished one, unless at the end). */
 static bool
-next_line(const struct import *im, size_t *at, bool is_end, struct span *line)
+next_line(struct span all, size_t *at, bool is_end, struct span *line)
 {
-    struct span all = buf_span(&im->input);
     while (*at < all.n) {
         size_t end = span_find(all, *at, '\n');
         if (end == all.n && !is_end)
@@ -149,50 +170,122 @@ next_line(const struct import *im, size_t *at, bool is_end, struct span *line)
     return false;
 }
 
-/* Handles the whole lines of the input; a part of a line stays. */
-static enum rc
-handle_lines(struct import *im, bool is_end, struct err *err)
+/* Makes writes of as many lines as a group takes; returns the bytes used. */
+static size_t
+parse_lines(struct import *im, struct lines *l, bool is_end)
 {
+    struct span line;
     size_t at = 0;
+    while (l->group.n < GROUP_LINES && next_line(buf_span(&l->text), &at, is_end, &line))
+        parse_line(im, l, line);
+    ing_group_prepare(&l->group);
+    return at;
+}
+
+/* Reads on until there is a group's worth, and at least one whole line. */
+static enum rc
+fill(struct import *im, struct lines *l, bool *is_end, struct err *err)
+{
+    size_t searched = 0;
+    while (!*is_end) {
+        size_t n = 0;
+        if (l->text.n >= GROUP_BYTES) {
+            if (span_find(buf_span(&l->text), searched, '\n') < l->text.n)
+                return RC_OK;
+            searched = l->text.n;
+        }
+        if (l->text.n > LINE_BYTES_MAX)
+            return err_set(err, RC_TOO_LARGE, "a line is longer than %d bytes", LINE_BYTES_MAX);
+        buf_reserve(&l->text, PIECE_BYTES);
+        enum rc rc = http_body_read(im->x, l->text.p + l->text.n, PIECE_BYTES, &n, err);
+        if (rc != RC_OK)
+            return rc;
+        l->text.n += n;
+        *is_end = n == 0;
+    }
+    return RC_OK;
+}
+
+static enum rc
+read_groups(struct import *im, struct err *err)
+{
+    struct lines *l = queue_pop(im->empty, UINT64_MAX);
+    bool is_end = false;
+    for (;;) {
+        enum rc rc = fill(im, l, &is_end, err);
+        if (rc != RC_OK)
+            return rc;
+        size_t used = parse_lines(im, l, is_end);
+        struct lines *next = queue_pop(im->empty, UINT64_MAX);
+        struct span rest = span_from(buf_span(&l->text), used);
+        buf_clear(&next->text);
+        buf_put_span(&next->text, rest);
+        must(queue_push(im->full, l));
+        l = next;
+        if (is_end && rest.n == 0)
+            return RC_OK;
+    }
+}
+
+/* ---- the whole ---- */
+
+static enum rc
+begin(struct import *im, struct err *err)
+{
     enum rc rc = RC_OK;
-    while (rc == RC_OK) {
-        size_t begin = at;
-        im->n = 0;
-        while (im->n < GROUP_LINES && at - begin < GROUP_BYTES && next_line(im, &at, is_end, &im->lines[im->n]))
-            im->n++;
-        if (im->n == 0)
-            break;
-        run_group(im);
-        arena_reset(&im->arena);
-        if (fwrite(im->output.p, 1, im->output.n, im->spool) != im->output.n)
-            rc = err_sys(err, RC_IO, errno, "keeping the import's outcomes");
-        buf_clear(&im->output);
+    im->full = queue_new(GROUPS);
+    im->empty = queue_new(GROUPS);
+    for (size_t i = 0; i < GROUPS && rc == RC_OK; i++) {
+        rc = ing_group_init(&im->groups[i].group, im->a->groups, err);
+        must(queue_push(im->empty, &im->groups[i]));
     }
-    if (at) {
-        memmove(im->input.p, im->input.p + at, im->input.n - at);
-        im->input.n -= at;
-    }
+    im->spool = tmpfile();
+    if (rc == RC_OK && !im->spool)
+        rc = err_sys(err, RC_IO, errno, "making a temporary file");
     return rc;
 }
 
 static enum rc
 run(struct import *im, struct err *err)
 {
-    for (;;) {
-        size_t n = 0;
-        buf_reserve(&im->input, PIECE_BYTES);
-        enum rc rc = http_body_read(im->x, im->input.p + im->input.n, PIECE_BYTES, &n, err);
-        if (rc != RC_OK)
-            return rc;
-        im->input.n += n;
-        bool is_end = n == 0;
-        if (is_end || im->input.n >= GROUP_BYTES)
-            rc = handle_lines(im, is_end, err);
-        if (rc != RC_OK || is_end)
-            return rc;
-        if (im->input.n > LINE_BYTES_MAX)
-            return err_set(err, RC_TOO_LARGE, "a line is longer than %d bytes", LINE_BYTES_MAX);
+    pthread_t runner;
+    enum rc rc = begin(im, err);
+    if (rc != RC_OK)
+        return rc;
+    int failed = pthread_create(&runner, NULL, run_groups, im);
+    if (failed)
+        return err_sys(err, RC_NOMEM, failed, "starting a thread for an import");
+    rc = read_groups(im, err);
+    queue_close(im->full);
+    pthread_join(runner, NULL);
+    if (rc == RC_OK && im->spool_error)
+        rc = err_sys(err, RC_IO, im->spool_error, "keeping the import's outcomes");
+    return rc;
+}
+
+/* The groups belong to the import, wherever they are. */
+static void
+queue_end(struct queue *q)
+{
+    while (q && queue_try_pop(q))
+        continue;
+    queue_free(q);
+}
+
+static void
+end(struct import *im)
+{
+    if (im->spool)
+        fclose(im->spool);
+    for (size_t i = 0; i < GROUPS; i++) {
+        ing_group_fini(&im->groups[i].group);
+        buf_fini(&im->groups[i].text);
+        free(im->groups[i].v);
     }
+    queue_end(im->full);
+    queue_end(im->empty);
+    buf_fini(&im->output);
+    free(im);
 }
 
 static void
@@ -214,22 +307,14 @@ ing_api_import(struct ing_api *a, struct http_exchange *x)
 {
     struct import *im = xcalloc(1, sizeof *im);
     struct err err = {0};
-    enum rc rc = RC_OK;
     im->a = a;
     im->x = x;
-    if (!read_parameters(im))
-        goto out;
-    im->spool = tmpfile();
-    rc = im->spool ? run(im, &err) : err_sys(&err, RC_IO, errno, "making a temporary file");
-    if (rc == RC_OK)
-        answer(im);
-    else
-        ing_api_refuse(x, rc, &err);
-out:
-    if (im->spool)
-        fclose(im->spool);
-    buf_fini(&im->input);
-    buf_fini(&im->output);
-    arena_fini(&im->arena);
-    free(im);
+    if (read_parameters(im)) {
+        enum rc rc = run(im, &err);
+        if (rc == RC_OK)
+            answer(im);
+        else
+            ing_api_refuse(x, rc, &err);
+    }
+    end(im);
 }

@@ -1,5 +1,6 @@
 /*
- * One group, top-down: ing_groups_run is the table of contents.
+ * One group, top-down: ing_group_prepare and ing_group_run are the table of
+ * contents.
  *
  * Log before index: records are synced before the batch is submitted, so that
  * a committed log position never lies behind what the log holds.
@@ -7,31 +8,15 @@
 #include "indexer/group.h"
 
 #include <inttypes.h>
-#include <pthread.h>
-#include <stdio.h>
 
 #include "base/bytes.h"
 #include "base/clock.h"
 #include "base/map.h"
+
+#include "indexer/group_parts.h"
 #include "indexer/oplog_record.h"
 
-enum { REPLAY_DOCS = 4096, TRIM_US = 5000000 };
-
-static const struct span LOG_STATE = {"log", 3};
-
-struct ing_groups {
-    struct idx *idx;
-    struct fs *fs;
-    pthread_mutex_t turn; /* held for a whole group; guards all below */
-    struct idx_log *log;
-    struct idx_reader *reader;
-    const struct idx_snapshot *snapshot; /* of the group that runs */
-    struct idx_doc_reader *docs;
-    struct map next_seq;  /* "seq:<uid>" -> the next document's sequence number */
-    uint64_t log_end;
-    uint64_t trimmed_us;
-    struct buf record;
-};
+enum { TRIM_US = 5000000, NUMBERS_MAX = 1000 };
 
 /* What the group has done to an id so far, before any of it is visible. */
 struct pending {
@@ -39,70 +24,165 @@ struct pending {
     struct span json;
 };
 
-struct group {
+/* A group in its turn. */
+struct run {
     struct ing_groups *g;
-    struct idx_batch *batch;
-    struct arena *arena; /* the caller's */
-    struct map pending;  /* "<uid>:<id>" -> struct pending * */
-    struct tkz_analyzer analyzer;
-    uint32_t analyzer_uid; /* the collection it was made for; 0: none yet */
+    struct ing_group *group;
+    struct map pending; /* key_of(uid, id) -> struct pending * */
+    struct buf key;
+    struct ing_analyzer analyzer;
+    uint64_t log_end; /* behind the group's last record */
     bool is_dirty;
 };
 
-static void resolve(struct group *group, struct ing_write *w);
-static enum rc finish(struct group *group);
+static void prepare(struct ing_group *group, const struct idx_collection *c,
+                    struct ing_analyzer *analyzer, struct ing_write *w);
+static void resolve(struct run *run, struct ing_write *w);
+static enum rc finish(struct run *run);
+static void begin_turn(struct ing_groups *g);
+static void end_turn(struct ing_groups *g);
 
-/* ---- sequence numbers ---- */
-
-static struct span
-seq_name(uint32_t uid, char room[32])
+void
+ing_group_prepare(struct ing_group *group)
 {
-    int n = snprintf(room, 32, "seq:%" PRIu32, uid);
-    return span_of(room, (size_t)n);
+    const struct idx_snapshot *s = idx_reader_begin(group->reader);
+    struct ing_analyzer analyzer = {0};
+    must(!group->batch);
+    group->batch = idx_batch_new();
+    for (size_t i = 0; i < group->n; i++) {
+        struct ing_write *w = &group->writes[i];
+        if (w->rc != RC_OK || w->action == ING_DELETE || w->action == ING_UPDATE)
+            continue;
+        const struct idx_collection *c = idx_snapshot_find(s, w->collection);
+        if (c)
+            prepare(group, c, &analyzer, w);
+    }
+    idx_reader_end(group->reader);
 }
 
-static uint64_t *
-next_seq(struct ing_groups *g, uint32_t uid)
+void
+ing_group_run(struct ing_group *group)
 {
-    char room[32];
-    struct span name = seq_name(uid, room);
-    bool is_new = false;
-    uint64_t *next = map_put(&g->next_seq, name, &is_new);
-    if (is_new) {
-        struct arena arena = {0};
-        struct span state = idx_state(g->idx, name, &arena);
-        if (state.n == 8)
-            *next = load_u64(state.p);
-        arena_fini(&arena);
+    struct ing_groups *g = group->groups;
+    struct run run = {.g = g, .group = group};
+    if (!group->batch)
+        group->batch = idx_batch_new();
+    begin_turn(g);
+    for (size_t i = 0; i < group->n; i++) {
+        if (group->writes[i].rc == RC_OK)
+            resolve(&run, &group->writes[i]);
     }
-    return next;
+    enum rc rc = run.is_dirty ? finish(&run) : RC_OK;
+    end_turn(g);
+    idx_batch_free(group->batch);
+    group->batch = NULL;
+    map_fini(&run.pending);
+    buf_fini(&run.key);
+    for (size_t i = 0; rc != RC_OK && i < group->n; i++) {
+        struct ing_write *w = &group->writes[i];
+        if (w->rc == RC_OK)
+            w->rc = err_set(&w->err, rc, "the write could not be made durable: %s", rc_text(rc));
+    }
+}
+
+/* ---- building a document ---- */
+
+const struct tkz_analyzer *
+ing_analyzer_of(struct ing_analyzer *a, const struct idx_collection *c)
+{
+    if (a->uid != c->uid) {
+        tkz_analyzer_init(&a->analyzer, c->schema->separators, c->schema->symbols);
+        a->uid = c->uid;
+    }
+    return &a->analyzer;
+}
+
+/* The id that the path or the object gives; > 0: none. */
+static enum rc
+id_of(const struct ing_write *w, struct span *id, struct err *err)
+{
+    *id = w->id;
+    return id->n ? RC_OK : ing_record_id(&w->object, id, err);
+}
+
+/* The write's object, laid over base where there is one; a missing id is the number. */
+static enum rc
+build(struct ing_group *group, const struct idx_collection *c, struct ing_analyzer *analyzer,
+      struct ing_write *w, const struct json *base)
+{
+    struct arena *arena = idx_batch_arena(group->batch);
+    struct json object;
+    struct ing_record built;
+    struct span id;
+    enum rc rc = id_of(w, &id, &w->err);
+    if (rc < 0)
+        return rc;
+    /* A refused document uses a number up, too (as the peer's do). */
+    uint64_t seq = ing_sequences_take(&group->groups->sequences, c->uid);
+    ing_record_merge(base, &w->object, arena, &object);
+    ing_record_set_id(&object, rc == RC_OK ? id : arena_printf(arena, "%" PRIu64, seq), arena);
+    rc = ing_record_build(c->schema, ing_analyzer_of(analyzer, c), &object, w->dirty, arena, &built,
+                          &w->err);
+    if (rc != RC_OK)
+        return rc;
+    w->record = built;
+    w->record.doc.seq = seq;
+    w->uid = c->uid;
+    return RC_OK;
+}
+
+/* As if the id were new, or replaced: what most writes turn out to be. */
+static void
+prepare(struct ing_group *group, const struct idx_collection *c, struct ing_analyzer *analyzer,
+        struct ing_write *w)
+{
+    struct span id;
+    uint32_t view = 0, doc = 0;
+    bool may_merge = w->action == ING_EMPLACE && id_of(w, &id, NULL) == RC_OK;
+    if (may_merge && idx_collection_find(c, id, &view, &doc))
+        return;
+    w->built = build(group, c, analyzer, w, NULL);
+    w->uid = c->uid;
+    w->is_built = true;
 }
 
 /* ---- the state of an id ---- */
 
 static struct span
-pending_key(const struct group *group, uint32_t uid, struct span id)
+key_of(struct run *run, uint32_t uid, struct span id)
 {
-    return arena_printf(group->arena, "%" PRIu32 ":%.*s", uid, SPAN_ARG(id));
+    buf_clear(&run->key);
+    buf_put_u32(&run->key, uid);
+    buf_put_span(&run->key, id);
+    return buf_span(&run->key);
 }
 
 static void
-note_pending(struct group *group, uint32_t uid, struct span id, struct span json)
+note_pending(struct run *run, uint32_t uid, struct span id, struct span json)
 {
-    struct pending *p = arena_calloc(group->arena, 1, sizeof *p);
-    p->is_deleted = json.p == NULL;
-    p->json = json;
-    *map_put(&group->pending, pending_key(group, uid, id), NULL) = (uint64_t)(uintptr_t)p;
+    struct pending *p = arena_alloc(&run->group->arena, sizeof *p);
+    *p = (struct pending){.is_deleted = json.p == NULL, .json = json};
+    *map_put(&run->pending, key_of(run, uid, id), NULL) = (uint64_t)(uintptr_t)p;
+}
+
+static bool
+exists(struct run *run, const struct idx_collection *c, struct span id)
+{
+    uint32_t view = 0, doc = 0;
+    const struct pending *p = NULL;
+    if (run->pending.n)
+        p = map_get_ptr(&run->pending, key_of(run, c->uid, id));
+    return p ? !p->is_deleted : idx_collection_find(c, id, &view, &doc);
 }
 
 /* The newest document of the id: RC_OK, > 0 if there is none, RC_CORRUPT. */
 static enum rc
-current(struct group *group, const struct idx_collection *c, struct span id, struct span *json,
+current(struct run *run, const struct idx_collection *c, struct span id, struct span *json,
         struct err *err)
 {
     const struct pending *p = NULL;
-    if (group->pending.n)
-        p = map_get_ptr(&group->pending, pending_key(group, c->uid, id));
+    if (run->pending.n)
+        p = map_get_ptr(&run->pending, key_of(run, c->uid, id));
     if (p) {
         *json = p->json;
         return p->is_deleted ? (enum rc)1 : RC_OK;
@@ -111,144 +191,126 @@ current(struct group *group, const struct idx_collection *c, struct span id, str
     if (!idx_collection_find(c, id, &view, &doc))
         return (enum rc)1;
     struct span stored;
-    enum rc rc = idx_doc_reader_get(group->g->docs, c->views[view].segment, doc, &stored, err);
+    enum rc rc = idx_doc_reader_get(run->g->docs, c->views[view].segment, doc, &stored, err);
     if (rc == RC_OK)
-        *json = arena_dup(group->arena, stored);
+        *json = arena_dup(&run->group->arena, stored);
     return rc;
 }
 
 /* ---- one write ---- */
 
-static const struct tkz_analyzer *
-analyzer_of(struct group *group, const struct idx_collection *c)
-{
-    if (group->analyzer_uid != c->uid) {
-        tkz_analyzer_init(&group->analyzer, c->schema->separators, c->schema->symbols);
-        group->analyzer_uid = c->uid;
-    }
-    return &group->analyzer;
-}
-
 static enum rc
-log_and_note(struct group *group, const struct ing_oplog_record *record, struct err *err)
+put_log(struct run *run, const struct ing_oplog_record *record, struct err *err)
 {
-    struct ing_groups *g = group->g;
+    struct ing_groups *g = run->g;
     buf_clear(&g->record);
     ing_oplog_write(&g->record, record);
-    enum rc rc = idx_log_append(g->log, buf_span(&g->record), &g->log_end, err);
-    if (rc != RC_OK)
-        return rc;
-    group->is_dirty = true;
-    note_pending(group, record->uid, record->id, record->json);
-    return RC_OK;
+    return idx_log_append(g->log, buf_span(&g->record), &run->log_end, err);
 }
 
 static enum rc
-remove_document(struct group *group, const struct idx_collection *c, struct ing_write *w)
+remove_document(struct run *run, const struct idx_collection *c, struct ing_write *w)
 {
+    struct idx_batch *batch = run->group->batch;
     struct span json;
-    enum rc rc = current(group, c, w->id, &json, &w->err);
+    enum rc rc = current(run, c, w->id, &json, &w->err);
     if (rc > 0)
         return err_set(&w->err, RC_ABSENT, "there is no document with the id %.*s", SPAN_ARG(w->id));
-    if (rc != RC_OK)
-        return rc;
     const struct ing_oplog_record record = {.is_delete = true, .uid = c->uid, .id = w->id};
-    rc = log_and_note(group, &record, &w->err);
+    if (rc == RC_OK)
+        rc = put_log(run, &record, &w->err);
     if (rc != RC_OK)
         return rc;
-    idx_batch_delete(group->batch, c->uid, arena_dup(idx_batch_arena(group->batch), w->id));
+    run->is_dirty = true;
+    note_pending(run, c->uid, w->id, (struct span){0});
+    idx_batch_delete(batch, c->uid, arena_dup(idx_batch_arena(batch), w->id));
     w->stored = json;
     w->stored_id = w->id;
     return RC_OK;
 }
 
-/* The object that is to be stored: the write's own, or laid over the existing one. */
+/* update, and emplace over an existing document. */
 static enum rc
-merged_object(struct group *group, const struct idx_collection *c, struct ing_write *w,
-              struct json *object, struct err *err)
+build_merged(struct run *run, const struct idx_collection *c, struct ing_write *w, struct span id)
 {
-    struct arena *arena = idx_batch_arena(group->batch);
-    struct span id = w->id, json = {0};
-    bool is_merge = w->action == ING_UPDATE || w->action == ING_EMPLACE;
-    enum rc rc = id.n ? RC_OK : ing_record_id(&w->object, &id, err);
-    if (rc < 0)
-        return rc;
-    bool has_id = rc == RC_OK;
-    rc = has_id ? current(group, c, id, &json, err) : (enum rc)1;
-    if (rc < 0)
-        return rc;
-    bool is_there = rc == RC_OK;
-    if (is_there && w->action == ING_CREATE)
-        return err_set(err, RC_CONFLICT, "a document with the id %.*s exists already", SPAN_ARG(id));
-    if (!is_there && w->action == ING_UPDATE)
-        return err_set(err, RC_ABSENT, "there is no document with the id %.*s", SPAN_ARG(id));
+    struct span json;
     struct json base;
-    if (is_there && is_merge) {
-        rc = json_parse(json, arena, &base, err);
-        if (rc != RC_OK)
-            return rc;
-    }
-    ing_record_merge(is_there && is_merge ? &base : NULL, &w->object, arena, object);
-    if (!has_id)
-        id = arena_printf(arena, "%" PRIu64, *next_seq(group->g, c->uid));
-    ing_record_set_id(object, id, arena);
-    return RC_OK;
+    enum rc rc = current(run, c, id, &json, &w->err);
+    must(rc <= 0); /* it exists */
+    if (rc == RC_OK)
+        rc = json_parse(json, idx_batch_arena(run->group->batch), &base, &w->err);
+    return rc == RC_OK ? build(run->group, c, &run->analyzer, w, &base) : rc;
+}
+
+/* Fills w->record for the state as it is now. */
+static enum rc
+settle(struct run *run, const struct idx_collection *c, struct ing_write *w)
+{
+    struct span id;
+    bool is_ready = w->is_built && w->uid == c->uid;
+    enum rc rc = id_of(w, &id, &w->err);
+    if (rc < 0)
+        return rc;
+    bool is_there = rc == RC_OK && w->action != ING_UPSERT && exists(run, c, id);
+    if (is_there && w->action == ING_CREATE)
+        return err_set(&w->err, RC_CONFLICT, "a document with the id %.*s exists already", SPAN_ARG(id));
+    if (!is_there && w->action == ING_UPDATE)
+        return err_set(&w->err, RC_ABSENT, "there is no document with the id %.*s", SPAN_ARG(id));
+    if (is_there)
+        return build_merged(run, c, w, id);
+    bool is_named = rc == RC_OK;
+    rc = is_ready ? w->built : build(run->group, c, &run->analyzer, w, NULL);
+    /* Somebody may have chosen the very id that a number makes. */
+    for (int i = 0; rc == RC_OK && !is_named && exists(run, c, w->record.doc.id); i++)
+        rc = i < NUMBERS_MAX ? build(run->group, c, &run->analyzer, w, NULL)
+                             : err_set(&w->err, RC_CONFLICT, "no free number was found for an `id`");
+    return rc;
 }
 
 static enum rc
-put_document(struct group *group, const struct idx_collection *c, struct ing_write *w)
+put_document(struct run *run, const struct idx_collection *c, struct ing_write *w)
 {
-    struct json object;
-    struct idx_doc doc;
-    enum rc rc = merged_object(group, c, w, &object, &w->err);
-    if (rc == RC_OK)
-        rc = ing_record_build(c->schema, analyzer_of(group, c), &object, w->dirty,
-                              idx_batch_arena(group->batch), &doc, &w->err);
-    /* A refused document uses a number up, too (as the peer's do). */
-    uint64_t *next = next_seq(group->g, c->uid);
-    uint64_t seq = (*next)++;
+    struct arena *arena = &run->group->arena;
+    enum rc rc = settle(run, c, w);
+    const struct idx_doc *doc = &w->record.doc;
+    if (rc == RC_OK) {
+        const struct ing_oplog_record record = {
+            .uid = c->uid, .seq = doc->seq, .id = doc->id, .json = w->record.logged};
+        rc = put_log(run, &record, &w->err);
+    }
     if (rc != RC_OK)
         return rc;
-    doc.seq = seq;
-    const struct ing_oplog_record record = {.uid = c->uid, .seq = seq, .id = doc.id, .json = doc.json};
-    rc = log_and_note(group, &record, &w->err);
-    if (rc != RC_OK)
-        return rc;
-    idx_batch_put(group->batch, c->uid, &doc);
-    w->stored = arena_dup(group->arena, doc.json);
-    w->stored_id = arena_dup(group->arena, doc.id);
+    run->is_dirty = true;
+    idx_batch_put(run->group->batch, c->uid, doc);
+    /* The batch takes its memory along: the answer needs copies. */
+    w->stored = arena_dup(arena, doc->json);
+    w->stored_id = arena_dup(arena, doc->id);
+    note_pending(run, c->uid, w->stored_id, w->stored);
     return RC_OK;
 }
 
 static void
-resolve(struct group *group, struct ing_write *w)
+resolve(struct run *run, struct ing_write *w)
 {
-    const struct idx_collection *c = idx_snapshot_find(group->g->snapshot, w->collection);
+    const struct idx_collection *c = idx_snapshot_find(run->g->snapshot, w->collection);
     if (!c)
         w->rc = err_set(&w->err, RC_ABSENT, "there is no collection %.*s", SPAN_ARG(w->collection));
     else if (w->action == ING_DELETE)
-        w->rc = remove_document(group, c, w);
+        w->rc = remove_document(run, c, w);
     else
-        w->rc = put_document(group, c, w);
+        w->rc = put_document(run, c, w);
 }
 
-/* ---- a group ---- */
+/* ---- a turn ---- */
 
-static void
-put_state(struct ing_groups *g, struct idx_batch *batch)
+void
+ing_groups_put_state(struct ing_groups *g, struct idx_batch *batch)
 {
     struct buf value = {0};
-    struct span key;
-    uint64_t *next;
     buf_put_u64(&value, g->log_end);
-    idx_batch_state(batch, LOG_STATE, arena_dup(idx_batch_arena(batch), buf_span(&value)));
-    for (size_t at = 0; map_next(&g->next_seq, &at, &key, &next);) {
-        buf_clear(&value);
-        buf_put_u64(&value, *next);
-        struct arena *arena = idx_batch_arena(batch);
-        idx_batch_state(batch, arena_dup(arena, key), arena_dup(arena, buf_span(&value)));
-    }
+    idx_batch_state(batch, ING_LOG_STATE, arena_dup(idx_batch_arena(batch), buf_span(&value)));
     buf_fini(&value);
+    ing_sequences_save(&g->sequences, batch);
 }
 
 /* Log files whose records are all in a durable commit are of no use any more. */
@@ -259,25 +321,27 @@ trim(struct ing_groups *g)
     if (now_us - g->trimmed_us < TRIM_US)
         return;
     struct arena arena = {0};
-    struct span state = idx_state(g->idx, LOG_STATE, &arena);
-    /* A failure leaves old files for the next time: nothing depends on them. */
-    if (state.n == 8 && idx_log_trim(g->log, load_u64(state.p), NULL) == RC_OK)
-        g->trimmed_us = now_us;
+    struct span state = idx_state(g->idx, ING_LOG_STATE, &arena);
+    enum rc rc = state.n == 8 ? idx_log_trim(g->log, load_u64(state.p), NULL) : RC_OK;
+    (void)rc; /* a failure leaves old files for the next time: nothing depends on them */
+    g->trimmed_us = now_us;
     arena_fini(&arena);
 }
 
 /* Synced, submitted, visible. */
 static enum rc
-finish(struct group *group)
+finish(struct run *run)
 {
-    struct ing_groups *g = group->g;
+    struct ing_groups *g = run->g;
     struct err err = {0};
+    /* After a failure the log gives these offsets out again: log_end stays where it was. */
     enum rc rc = idx_log_sync(g->log, &err);
     if (rc != RC_OK)
         return rc;
-    put_state(g, group->batch);
-    idx_batch_hurry(group->batch);
-    uint64_t ticket = idx_submit(g->idx, &group->batch);
+    g->log_end = run->log_end;
+    ing_groups_put_state(g, run->group->batch);
+    idx_batch_hurry(run->group->batch);
+    uint64_t ticket = idx_submit(g->idx, &run->group->batch);
     if (ticket == 0)
         return RC_STOPPED;
     return idx_wait(g->idx, ticket, IDX_VISIBLE, UINT64_MAX);
@@ -286,7 +350,7 @@ finish(struct group *group)
 static void
 begin_turn(struct ing_groups *g)
 {
-    pthread_mutex_lock(&g->turn);
+    ing_turn_take(&g->turn);
     g->snapshot = idx_reader_begin(g->reader);
 }
 
@@ -297,24 +361,7 @@ end_turn(struct ing_groups *g)
     idx_reader_end(g->reader);
     g->snapshot = NULL;
     trim(g);
-    pthread_mutex_unlock(&g->turn);
-}
-
-void
-ing_groups_run(struct ing_groups *g, struct ing_write *writes, size_t n, struct arena *arena)
-{
-    begin_turn(g);
-    struct group group = {.g = g, .batch = idx_batch_new(), .arena = arena};
-    for (size_t i = 0; i < n; i++)
-        resolve(&group, &writes[i]);
-    enum rc rc = group.is_dirty ? finish(&group) : RC_OK;
-    idx_batch_free(group.batch);
-    map_fini(&group.pending);
-    end_turn(g);
-    for (size_t i = 0; rc != RC_OK && i < n; i++) {
-        if (writes[i].rc == RC_OK)
-            writes[i].rc = err_set(&writes[i].err, rc, "the write could not be made durable: %s", rc_text(rc));
-    }
+    ing_turn_give(&g->turn);
 }
 
 /* ---- changes of the catalog ---- */
@@ -331,10 +378,16 @@ ing_groups_snapshot(struct ing_groups *g)
     return g->snapshot;
 }
 
+void
+ing_groups_hand_on(struct ing_groups *g, uint32_t from, uint32_t to)
+{
+    ing_sequences_raise(&g->sequences, to, ing_sequences_peek(&g->sequences, from));
+}
+
 enum rc
 ing_groups_commit(struct ing_groups *g, struct idx_batch **take, struct err *err)
 {
-    put_state(g, *take);
+    ing_groups_put_state(g, *take);
     idx_batch_hurry(*take);
     uint64_t ticket = idx_submit(g->idx, take);
     enum rc rc = ticket ? idx_wait(g->idx, ticket, IDX_DURABLE, UINT64_MAX) : RC_STOPPED;
@@ -347,82 +400,41 @@ ing_groups_end(struct ing_groups *g)
     end_turn(g);
 }
 
-/* ---- replay ---- */
+/* ---- lives ---- */
 
-struct replay {
-    struct ing_groups *g;
-    struct idx_batch *batch;
-    struct group group; /* for its analyzer only */
-};
-
-static enum rc
-flush(struct replay *r)
+enum rc
+ing_group_init(struct ing_group *group, struct ing_groups *groups, struct err *err)
 {
-    if (idx_batch_n(r->batch) == 0)
-        return RC_OK;
-    put_state(r->g, r->batch);
-    if (idx_submit(r->g->idx, &r->batch) == 0)
-        return RC_STOPPED;
-    r->batch = idx_batch_new();
-    return RC_OK;
+    *group = (struct ing_group){.groups = groups};
+    group->reader = idx_reader_new(groups->idx);
+    return group->reader ? RC_OK : err_set(err, RC_LIMIT, "too many readers");
 }
 
-static enum rc
-replay_put(struct replay *r, const struct idx_collection *c, const struct ing_oplog_record *record,
-           struct err *err)
+void
+ing_group_fini(struct ing_group *group)
 {
-    struct arena *arena = idx_batch_arena(r->batch);
-    struct json object;
-    struct idx_doc doc;
-    uint64_t *next = next_seq(r->g, c->uid);
-    if (record->seq >= *next)
-        *next = record->seq + 1;
-    enum rc rc = json_parse(record->json, arena, &object, err);
-    if (rc == RC_OK)
-        rc = ing_record_build(c->schema, analyzer_of(&r->group, c), &object, ING_DIRTY_COERCE_OR_DROP,
-                              arena, &doc, err);
-    if (rc != RC_OK)
-        return err_wrap(err, RC_CORRUPT, "replaying the operation log");
-    doc.seq = record->seq;
-    idx_batch_put(r->batch, c->uid, &doc);
-    return RC_OK;
+    idx_batch_free(group->batch);
+    idx_reader_free(group->reader);
+    arena_fini(&group->arena);
+    free(group->writes);
 }
 
-static enum rc
-replay_one(void *arg, struct span bytes, uint64_t end, struct err *err)
+struct ing_write *
+ing_group_add(struct ing_group *group)
 {
-    struct replay *r = arg;
-    struct ing_oplog_record record;
-    enum rc rc = ing_oplog_read(bytes, &record, err);
-    if (rc != RC_OK)
-        return rc;
-    r->g->log_end = end;
-    /* Collections are durable before their first record; one that is gone was dropped later. */
-    const struct idx_collection *c = idx_snapshot_find_uid(r->g->snapshot, record.uid);
-    if (c && record.is_delete)
-        idx_batch_delete(r->batch, c->uid, arena_dup(idx_batch_arena(r->batch), record.id));
-    else if (c)
-        rc = replay_put(r, c, &record, err);
-    if (rc == RC_OK && idx_batch_n(r->batch) >= REPLAY_DOCS)
-        rc = flush(r);
-    return rc;
+    group->writes = xgrow(group->writes, &group->cap, group->n + 1, sizeof *group->writes);
+    struct ing_write *w = &group->writes[group->n++];
+    memset(w, 0, sizeof *w);
+    return w;
 }
 
-static enum rc
-replay(struct ing_groups *g, struct err *err)
+void
+ing_group_reset(struct ing_group *group)
 {
-    struct arena arena = {0};
-    struct span state = idx_state(g->idx, LOG_STATE, &arena);
-    g->log_end = state.n == 8 ? load_u64(state.p) : 0;
-    arena_fini(&arena);
-    begin_turn(g);
-    struct replay r = {.g = g, .batch = idx_batch_new()};
-    enum rc rc = idx_log_replay(g->log, g->log_end, replay_one, &r, err);
-    if (rc == RC_OK)
-        rc = flush(&r);
-    idx_batch_free(r.batch);
-    end_turn(g);
-    return rc;
+    idx_batch_free(group->batch);
+    group->batch = NULL;
+    group->n = 0;
+    arena_reset(&group->arena);
 }
 
 enum rc
@@ -430,14 +442,14 @@ ing_groups_open(struct idx *idx, struct fs *fs, struct ing_groups **out, struct 
 {
     struct ing_groups *g = xcalloc(1, sizeof *g);
     g->idx = idx;
-    g->fs = fs;
     g->trimmed_us = clock_us();
-    pthread_mutex_init(&g->turn, NULL);
+    ing_turn_init(&g->turn);
+    ing_sequences_init(&g->sequences, idx);
     g->reader = idx_reader_new(idx);
     g->docs = idx_doc_reader_new();
     enum rc rc = g->reader ? idx_log_open(fs, &g->log, err) : err_set(err, RC_LIMIT, "too many readers");
     if (rc == RC_OK)
-        rc = replay(g, err);
+        rc = ing_groups_replay(g, err);
     if (rc != RC_OK) {
         ing_groups_close(g);
         return rc;
@@ -454,8 +466,8 @@ ing_groups_close(struct ing_groups *g)
     idx_log_close(g->log);
     idx_reader_free(g->reader);
     idx_doc_reader_free(g->docs);
-    map_fini(&g->next_seq);
+    ing_sequences_fini(&g->sequences);
+    ing_turn_fini(&g->turn);
     buf_fini(&g->record);
-    pthread_mutex_destroy(&g->turn);
     free(g);
 }

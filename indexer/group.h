@@ -23,14 +23,19 @@ enum ing_action {
 struct ing_write {
     enum ing_action action;
     enum ing_dirty dirty;
-    struct span collection; /* its name; the same for a whole group of an import */
+    struct span collection; /* its name */
     struct span id;         /* of ING_DELETE and where a path named it; else empty: as the object says */
-    struct json object;     /* not of ING_DELETE; in the caller's arena */
-    /* The outcome. */
+    struct json object;     /* not of ING_DELETE */
+    /* The outcome; a write whose rc is set before takes no part. */
     enum rc rc;
     struct err err;
-    struct span stored; /* the document as it is now (deleted: as it was), in the caller's arena */
+    struct span stored; /* the document as it is now (deleted: as it was); until the group is reset */
     struct span stored_id;
+    /* What ing_group_prepare made of it: inside. */
+    bool is_built;
+    enum rc built; /* for the generation uid, as if the id were new */
+    uint32_t uid;
+    struct ing_record record;
 };
 
 struct ing_groups;
@@ -44,12 +49,40 @@ MUST_USE enum rc ing_groups_open(struct idx *idx, struct fs *fs, struct ing_grou
 void ing_groups_close(struct ing_groups *g); /* NULL allowed */
 
 /*
- * Runs the writes in order and fills their outcomes; texts go to the arena,
- * which also holds what the writes point to. An error of the whole group (the
- * log's disk is full, the index is closing) is every write's outcome. Any
- * thread; groups take turns. Blocks for a sync and a publication.
+ * Writes that go together; used again and again. prepare may run beside other
+ * groups' run, so that parsing and tokenising do not hold the turn.
+ *
+ *   ing_group_init(&group, groups, &err);
+ *   w = ing_group_add(&group); ...        its texts live in group.arena or longer
+ *   ing_group_prepare(&group);
+ *   ing_group_run(&group);                outcomes are in group.writes
+ *   ing_group_reset(&group); ...
+ *   ing_group_fini(&group);
  */
-void ing_groups_run(struct ing_groups *g, struct ing_write *writes, size_t n, struct arena *arena);
+struct ing_group {
+    struct ing_groups *groups;
+    struct idx_reader *reader;
+    struct arena arena;
+    struct idx_batch *batch; /* NULL before prepare and behind run */
+    struct ing_write *writes;
+    size_t n, cap;
+};
+
+/* RC_LIMIT: too many readers. */
+MUST_USE enum rc ing_group_init(struct ing_group *group, struct ing_groups *groups, struct err *err);
+void ing_group_fini(struct ing_group *group); /* also of an all-zero one */
+/* A zeroed write; valid until the next one is added. */
+struct ing_write *ing_group_add(struct ing_group *group);
+/* Builds what can be built without knowing the newest state. Any thread; does not wait. */
+void ing_group_prepare(struct ing_group *group);
+/*
+ * Runs the writes in order and fills their outcomes. An error of the whole
+ * group (the log's disk is full, the index is closing) is every write's
+ * outcome. Any thread; groups take turns in the order of asking. Blocks for a
+ * sync and a publication.
+ */
+void ing_group_run(struct ing_group *group);
+void ing_group_reset(struct ing_group *group);
 
 /*
  * Changes of the catalog (collections, aliases, keys) take the same turn:
@@ -62,5 +95,7 @@ void ing_groups_end(struct ing_groups *g);
 
 /* The newest snapshot, between begin and end only. */
 const struct idx_snapshot *ing_groups_snapshot(struct ing_groups *g);
+/* The generation `to`, built aside, goes on with the numbers of `from`. Between begin and end only. */
+void ing_groups_hand_on(struct ing_groups *g, uint32_t from, uint32_t to);
 
 #endif

@@ -178,25 +178,37 @@ build_field(const struct sch_collection *c, uint32_t f, const struct tkz_analyze
     return RC_OK;
 }
 
-/* "store": false keeps a value out of the stored document. */
-static void
+/* "store": false keeps a value out of the stored document. False: there is none such. */
+static bool
 drop_unstored(const struct sch_collection *c, struct json *object)
 {
+    uint32_t n_before = object->n;
     for (uint32_t f = 0; f < c->n_fields; f++) {
         struct json_member *m = c->fields[f].flags & SCH_STORED ? NULL : find(object, c->fields[f].name);
         if (m)
             remove_member(object, m);
     }
+    return object->n != n_before;
+}
+
+static struct span
+text_of(const struct json *object, struct arena *arena)
+{
+    struct buf text = {0};
+    json_put(&text, object, true);
+    struct span copy = arena_dup(arena, buf_span(&text));
+    buf_fini(&text);
+    return copy;
 }
 
 enum rc
 ing_record_build(const struct sch_collection *c, const struct tkz_analyzer *analyzer,
                  struct json *object, enum ing_dirty dirty, struct arena *arena,
-                 struct idx_doc *doc, struct err *err)
+                 struct ing_record *out, struct err *err)
 {
-    struct idx_doc result = {0};
+    struct ing_record result = {0};
     struct idx_value *values = arena_calloc(arena, (size_t)c->n_fields + 1, sizeof *values);
-    enum rc rc = ing_record_id(object, &result.id, err);
+    enum rc rc = ing_record_id(object, &result.doc.id, err);
     must(rc <= 0); /* the caller gives it an id */
     if (rc != RC_OK)
         return rc;
@@ -206,12 +218,9 @@ ing_record_build(const struct sch_collection *c, const struct tkz_analyzer *anal
         if (rc != RC_OK)
             return rc;
     }
-    drop_unstored(c, object);
-    struct buf text = {0};
-    json_put(&text, object, true);
-    result.json = arena_dup(arena, buf_span(&text));
-    buf_fini(&text);
-    result.values = values;
-    *doc = result;
+    result.logged = text_of(object, arena);
+    result.doc.json = drop_unstored(c, object) ? text_of(object, arena) : result.logged;
+    result.doc.values = values;
+    *out = result;
     return RC_OK;
 }

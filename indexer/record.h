@@ -38,16 +38,20 @@ MUST_USE enum rc ing_record_id(const struct json *object, struct span *id, struc
 /* Puts an id that the server made into the object. */
 void ing_record_set_id(struct json *object, struct span id, struct arena *arena);
 
+struct ing_record {
+    struct idx_doc doc; /* its json: the stored text, keys in byte order */
+    struct span logged; /* the same with what `"store": false` keeps out: what a replay needs */
+};
+
 /*
  * Checks object's members against the schema (required ones present, types
- * right; coerced or dropped in place as asked) and fills *doc: id, values and
- * the stored JSON text with its keys in byte order. doc->seq is the caller's.
- * Everything lives in the arena; texts borrow from object, which must live as
- * long. RC_INVALID with a sentence for the client.
+ * right; coerced or dropped in place as asked) and fills *out. doc.seq is the
+ * caller's. Everything lives in the arena; texts borrow from object, which
+ * must live as long. RC_INVALID with a sentence for the client.
  * Cost: linear in the document; tokenises.
  */
 MUST_USE enum rc ing_record_build(const struct sch_collection *c, const struct tkz_analyzer *analyzer,
                                   struct json *object, enum ing_dirty dirty, struct arena *arena,
-                                  struct idx_doc *doc, struct err *err);
+                                  struct ing_record *out, struct err *err);
 
 #endif

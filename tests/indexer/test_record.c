@@ -76,15 +76,15 @@ documents_are_checked_and_coerced(void **state)
     tkz_analyzer_init(&analyzer, schema.separators, schema.symbols);
     for (size_t i = 0; i < ARRAY_SIZE(ROWS); i++) {
         struct err err = {0};
-        struct idx_doc doc;
+        struct ing_record built;
         struct json object;
         parse(ROWS[i].in, &arena, &object);
-        enum rc rc = ing_record_build(&schema, &analyzer, &object, ROWS[i].dirty, &arena, &doc, &err);
+        enum rc rc = ing_record_build(&schema, &analyzer, &object, ROWS[i].dirty, &arena, &built, &err);
         if (!ROWS[i].out) {
             if (rc != RC_INVALID || !err.text[0])
                 fail_msg("%s: accepted", ROWS[i].in);
-        } else if (rc != RC_OK || !span_eq_str(doc.json, ROWS[i].out)) {
-            fail_msg("%s: %s, stored %.*s", ROWS[i].in, err.text, rc == RC_OK ? (int)doc.json.n : 0, rc == RC_OK ? doc.json.p : "");
+        } else if (rc != RC_OK || !span_eq_str(built.doc.json, ROWS[i].out)) {
+            fail_msg("%s: %s, stored %.*s", ROWS[i].in, err.text, rc == RC_OK ? (int)built.doc.json.n : 0, rc == RC_OK ? built.doc.json.p : "");
         }
     }
     arena_fini(&arena);
