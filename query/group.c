@@ -223,7 +223,8 @@ qry_groups_arrange(const struct qry_groups *g, struct qry_hit *hits, size_t *n_h
             n_kept[group]--;
         }
     }
-    memcpy(hits, out, at * sizeof *hits);
+    if (at > 0)
+        memcpy(hits, out, at * sizeof *hits);
     *n_hits = at;
     return n_groups;
 }
