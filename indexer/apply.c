@@ -27,7 +27,7 @@ struct chunk {
     struct map seen; /* search ids that were put */
     struct buf last; /* {"_id": x} of the last document of a scan */
     struct ing_writeback_list *writeback;
-    uint64_t now_ms;
+    uint64_t now_ms, began_us;
     size_t n_docs;
 };
 
@@ -248,7 +248,11 @@ static enum rc
 chunk_begin(struct chunk *c, struct ing_mongo *m, struct ing_feed *f, bool is_scan,
             struct err *err)
 {
-    *c = (struct chunk){.m = m, .feed = f, .is_scan = is_scan, .now_ms = clock_wall_us() / 1000};
+    *c = (struct chunk){.m = m,
+                        .feed = f,
+                        .is_scan = is_scan,
+                        .now_ms = clock_wall_us() / 1000,
+                        .began_us = clock_us()};
     bool needs_relations = ing_mapping_has_relations(f->mapping) || (is_relation(f) && !is_scan);
     if (needs_relations && ing_await_relations(m))
         return err_set(err, RC_STOPPED, "stopping");
@@ -319,7 +323,6 @@ take_scanned(void *arg, const bson_t *doc)
 {
     struct chunk *c = arg;
     bson_iter_t at;
-    take_doc(c, doc);
     if (!bson_iter_init_find(&at, doc, "_id"))
         return;
     bson_t last = BSON_INITIALIZER;
@@ -327,6 +330,8 @@ take_scanned(void *arg, const bson_t *doc)
     buf_clear(&c->last);
     buf_put(&c->last, bson_get_data(&last), last.len);
     bson_destroy(&last);
+    if (!span_eq(buf_span(&c->last), buf_span(&c->feed->state->at)))
+        take_doc(c, doc); /* else the slice before this one ended with it */
 }
 
 static void
@@ -336,6 +341,7 @@ note_progress(struct chunk *c)
     bool is_first = f->n_estimate == 0;
     uint64_t n = is_first ? ing_fetch_estimate(&c->m->client, f->source) : 0;
     pthread_mutex_lock(&c->m->lock);
+    f->began_us = f->n_scanned ? f->began_us : c->began_us;
     f->n_scanned += c->n_docs;
     f->n_estimate = is_first ? n : f->n_estimate;
     if (!f->state->is_scanning)

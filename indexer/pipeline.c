@@ -28,6 +28,7 @@ enum {
     USERS_PER_ROUND = 2000, /* of cascades: keeps other changes fresh */
     SLICE_DOCS = 4000,
     IDLE_WAIT_US = 1000000,
+    HURRY_EVERY_US = 20000,
     SAVE_IDLE_US = 5000000, /* between saves of a position that moved alone */
 };
 
@@ -198,6 +199,10 @@ save(struct ing_mongo *m, const struct ing_round *r)
     if (has_work || (ing_position_is_set(&d->position) && now_us > m->saved_us + SAVE_IDLE_US)) {
         struct idx_batch *b = idx_batch_new();
         ing_state_put(m, b);
+        if (has_work && now_us > m->hurried_us + HURRY_EVERY_US) {
+            idx_batch_hurry(b); /* a lone change need not wait for the next refresh */
+            m->hurried_us = now_us;
+        }
         (void)idx_submit(m->options.idx, &b); /* 0 only while closing */
         m->saved_us = now_us;
     }
@@ -229,8 +234,8 @@ go_on_after(struct ing_mongo *m, const char *what, const struct err *err, unsign
         return false;
     ing_trouble(m, what, err, wait_us);
     metrics_add(m->apply_metrics, M_SOURCE_ERRORS, 1);
-    ing_client_drop_session(&m->client);
-    return !ing_inbox_sleep(&m->inbox, wait_us);
+    struct err again;
+    return !ing_inbox_sleep(&m->inbox, wait_us) && ing_client_renew(&m->client, &again) == RC_OK;
 }
 
 /* ---- start and stop ---- */
@@ -331,7 +336,8 @@ mongo_free(struct ing_mongo *m)
     }
     idx_doc_reader_free(m->doc_reader);
     idx_reader_free(m->reader);
-    ing_client_close(&m->client);
+    if (!atomic_load(&m->is_hung))
+        ing_client_close(&m->client);
     ing_resume_fini(&m->resume);
     ing_position_fini(&m->start);
     ing_inbox_fini(&m->inbox);

@@ -6,6 +6,8 @@
 
 #include "base/clock.h"
 
+enum { SOCKET_MS = 1500, SOCKET_MS_MAX = 60000 };
+
 static void
 default_i32(mongoc_uri_t *uri, const char *option, int32_t value)
 {
@@ -27,7 +29,6 @@ ing_uri_parse(const char *text, mongoc_uri_t **out, struct err *err)
     }
     default_i32(uri, MONGOC_URI_SERVERSELECTIONTIMEOUTMS, 2000);
     default_i32(uri, MONGOC_URI_CONNECTTIMEOUTMS, 2000);
-    default_i32(uri, MONGOC_URI_SOCKETTIMEOUTMS, 3000);
     if (!mongoc_uri_get_appname(uri))
         (void)mongoc_uri_set_appname(uri, "tailfin"); /* fails on long names only */
     *out = uri;
@@ -38,13 +39,26 @@ enum rc
 ing_client_open(struct ing_client *c, const mongoc_uri_t *uri, struct err *err)
 {
     bson_error_t error = {0};
-    c->client = mongoc_client_new_from_uri_with_error(uri, &error);
+    mongoc_uri_t *copy = mongoc_uri_copy(uri);
+    c->uri = uri;
+    c->socket_ms = c->socket_ms ? c->socket_ms : SOCKET_MS;
+    default_i32(copy, MONGOC_URI_SOCKETTIMEOUTMS, c->socket_ms);
+    c->client = mongoc_client_new_from_uri_with_error(copy, &error);
+    mongoc_uri_destroy(copy);
     if (!c->client)
         return err_set(err, RC_INVALID, "no client for the MongoDB URI: %s", error.message);
     (void)mongoc_client_set_error_api(c->client, MONGOC_ERROR_API_VERSION_2);
     c->session = NULL;
     c->database = mongoc_uri_get_database(uri);
     return RC_OK;
+}
+
+enum rc
+ing_client_renew(struct ing_client *c, struct err *err)
+{
+    c->socket_ms = c->socket_ms < SOCKET_MS_MAX / 2 ? c->socket_ms * 2 : SOCKET_MS_MAX;
+    ing_client_close(c);
+    return ing_client_open(c, c->uri, err);
 }
 
 void

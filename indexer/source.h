@@ -13,18 +13,29 @@
 
 /*
  * Parses a connection string and adds the time limits it does not set itself
- * (server selection and connecting 2 s, sockets 3 s), so that stopping is
- * quick. RC_INVALID for a text that is no URI or names no database.
+ * (server selection and connecting 2 s), so that stopping is quick. RC_INVALID
+ * for a text that is no URI or names no database.
  */
 MUST_USE enum rc ing_uri_parse(const char *text, mongoc_uri_t **out, struct err *err);
 
 struct ing_client {
+    const mongoc_uri_t *uri; /* borrowed */
+    int32_t socket_ms;       /* how long a reply may take */
     mongoc_client_t *client;
     mongoc_client_session_t *session; /* NULL until ing_client_session */
     const char *database;             /* borrowed from the URI */
 };
 
+/* c is all-zero, or was opened with this URI before. */
 MUST_USE enum rc ing_client_open(struct ing_client *c, const mongoc_uri_t *uri, struct err *err);
+/*
+ * After an error: the next use connects anew and, unless the URI sets a
+ * limit, waits twice as long for a reply, up to a minute. The first limit is
+ * short (1.5 s), so that a server that hangs does not keep us from stopping;
+ * one that is only slow, opening a stream far back in its oplog, gets its
+ * time. The client stays open. RC_INVALID never after a first open.
+ */
+MUST_USE enum rc ing_client_renew(struct ing_client *c, struct err *err);
 void ing_client_close(struct ing_client *c); /* all-zero allowed */
 
 /*

@@ -178,7 +178,10 @@ run_once(struct stream *s, struct err *err)
         set_connected(s, true);
         rc = read_events(s, stream, err);
     }
-    mongoc_change_stream_destroy(stream);
+    if (rc != RC_STOPPED && ing_inbox_is_closed(&s->m->inbox))
+        atomic_store(&s->m->is_hung, true);
+    else
+        mongoc_change_stream_destroy(stream);
     return rc;
 }
 
@@ -202,13 +205,14 @@ ing_stream_main(void *arg)
         if (rc == RC_OK || rc == RC_STOPPED)
             continue;
         uint64_t wait_us = ing_backoff_us(s.n_tries++);
-        ing_client_drop_session(&s.client);
         metrics_add(s.metrics, M_SOURCE_ERRORS, 1);
         ing_trouble(m, "stream", &err, wait_us);
         if (ing_inbox_sleep(&m->inbox, wait_us))
             break;
+        rc = ing_client_renew(&s.client, &err);
     }
-    ing_client_close(&s.client);
+    if (!atomic_load(&m->is_hung))
+        ing_client_close(&s.client);
     ing_position_fini(&s.position);
     buf_fini(&s.key);
     return NULL;

@@ -440,7 +440,8 @@ writeback_main(void *arg)
             sweep_at_us = clock_us() + m->options.sweep_us;
         }
     }
-    ing_client_close(&client);
+    if (!atomic_load(&m->is_hung))
+        ing_client_close(&client);
     return NULL;
 }
 
