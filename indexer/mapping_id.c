@@ -136,15 +136,16 @@ write_parts(const struct ing_id_rule *rule, const bson_iter_t *id, struct arena 
 
 /* ---- edges: "<from>|<to>|<managed_by>" ---- */
 
-/* Appends text that may hold the characters that part an edge's name. */
+/* Appends text that may hold the characters that part an edge's name, or be no UTF-8. */
 static void
 put_escaped(struct buf *out, struct span text)
 {
     for (size_t i = 0; i < text.n; i++) {
-        if (strchr("%:|", text.p[i]))
-            buf_printf(out, "%%%02x", (unsigned char)text.p[i]);
+        unsigned char c = (unsigned char)text.p[i];
+        if (c >= 0x80 || strchr("%:|", c)) /* strchr finds the NUL too */
+            buf_printf(out, "%%%02x", c);
         else
-            buf_putc(out, text.p[i]);
+            buf_putc(out, (char)c);
     }
 }
 
