@@ -6,6 +6,8 @@
 #include "indexer/document.h"
 #include "indexer/record_coerce.h"
 
+enum { TEXT_BYTES = 1024 }; /* what most documents need */
+
 bool
 ing_dirty_parse(struct span name, enum ing_dirty *out)
 {
@@ -30,6 +32,20 @@ find(struct json *object, struct span name)
     return NULL;
 }
 
+/* Most documents have their members in the schema's order: *hint is where to look first. */
+static struct json_member *
+find_next(struct json *object, struct span name, uint32_t *hint)
+{
+    struct json_member *m = NULL;
+    if (*hint < object->n && span_eq(object->members[*hint].name, name))
+        m = &object->members[*hint];
+    else
+        m = find(object, name);
+    if (m)
+        *hint = (uint32_t)(m - object->members) + 1;
+    return m;
+}
+
 static void
 remove_member(struct json *object, struct json_member *m)
 {
@@ -49,7 +65,8 @@ ing_record_merge(const struct json *base, const struct json *patch, struct arena
         result.members[result.n++] = base->members[i];
     for (uint32_t i = 0; i < patch->n; i++) {
         const struct json_member *m = &patch->members[i];
-        struct json_member *old = find(&result, m->name);
+        /* The parser gives each name once: only the base can have it already. */
+        struct json_member *old = base ? find(&result, m->name) : NULL;
         bool is_null = m->value.type == JSON_NULL;
         if (old && is_null)
             remove_member(&result, old);
@@ -147,34 +164,41 @@ drop_nulls(struct json *object)
     object->n = n;
 }
 
+/* A document being built. */
+struct building {
+    const struct sch_collection *c;
+    const struct tkz_analyzer *analyzer;
+    struct json *object;
+    enum ing_dirty dirty;
+    struct arena *arena;
+    uint32_t hint; /* the member behind the one found last */
+};
+
 /* One field: present and right (after coercion), or missing and allowed to be. */
 static enum rc
-build_field(const struct sch_collection *c, uint32_t f, const struct tkz_analyzer *analyzer,
-            struct json *object, enum ing_dirty dirty, struct arena *arena, struct idx_value *out,
-            struct err *err)
+build_field(struct building *b, uint32_t f, struct idx_value *out, struct err *err)
 {
-    const struct sch_field *field = &c->fields[f];
-    bool is_optional = field->flags & SCH_OPTIONAL;
-    struct json_member *m = find(object, field->name);
+    const struct sch_field *field = &b->c->fields[f];
+    struct json_member *m = find_next(b->object, field->name, &b->hint);
     if (!(field->flags & SCH_INDEXED))
         return RC_OK;
     if (m) {
-        enum rc rc = ing_record_coerce(field, &m->value, dirty, arena, err);
+        enum rc rc = ing_record_coerce(field, &m->value, b->dirty, b->arena, err);
         if (rc < 0)
             return rc;
         if (rc > 0) {
-            remove_member(object, m);
+            remove_member(b->object, m);
             m = NULL;
         }
     }
-    if (!m && !is_optional)
+    if (!m && !(field->flags & SCH_OPTIONAL))
         return err_set(err, RC_INVALID, "the field `%.*s` is missing, and the schema wants it",
                        SPAN_ARG(field->name));
     if (!m)
         return RC_OK;
     bool is_array = field->flags & SCH_ARRAY;
-    build_value(field, analyzer, is_array ? m->value.items : &m->value, is_array ? m->value.n : 1,
-                arena, out);
+    build_value(field, b->analyzer, is_array ? m->value.items : &m->value, is_array ? m->value.n : 1,
+                b->arena, out);
     return RC_OK;
 }
 
@@ -195,6 +219,7 @@ static struct span
 text_of(const struct json *object, struct arena *arena)
 {
     struct buf text = {0};
+    buf_reserve(&text, TEXT_BYTES);
     json_put(&text, object, true);
     struct span copy = arena_dup(arena, buf_span(&text));
     buf_fini(&text);
@@ -213,8 +238,9 @@ ing_record_build(const struct sch_collection *c, const struct tkz_analyzer *anal
     if (rc != RC_OK)
         return rc;
     drop_nulls(object);
+    struct building building = {c, analyzer, object, dirty, arena, 0};
     for (uint32_t f = 0; f < c->n_fields; f++) {
-        rc = build_field(c, f, analyzer, object, dirty, arena, &values[f], err);
+        rc = build_field(&building, f, &values[f], err);
         if (rc != RC_OK)
             return rc;
     }
