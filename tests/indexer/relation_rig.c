@@ -62,14 +62,20 @@ relation_rig_teardown(void **state)
 }
 
 void
+rig_bind(struct relation_rig *f)
+{
+    struct ing_relation_uids uids = {f->uids[EDGES], f->uids[ROLES], f->uids[SETS], f->uids[USERS]};
+    idx_reader_end(f->reader); /* nothing happens the first time */
+    ing_relations_bind(f->relations, idx_reader_begin(f->reader), &uids);
+}
+
+void
 rig_publish(struct relation_rig *f)
 {
     uint64_t ticket = idx_submit(f->idx, &f->batch);
     assert_int_equal(idx_wait(f->idx, ticket, IDX_VISIBLE, 10000000), RC_OK);
     f->batch = idx_batch_new();
-    idx_reader_end(f->reader); /* nothing happens the first time */
-    struct ing_relation_uids uids = {f->uids[EDGES], f->uids[ROLES], f->uids[SETS], f->uids[USERS]};
-    ing_relations_bind(f->relations, idx_reader_begin(f->reader), &uids);
+    rig_bind(f);
 }
 
 void

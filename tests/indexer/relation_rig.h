@@ -26,6 +26,8 @@ struct relation_rig {
 /* cmocka's setup and teardown: *state is a struct relation_rig. */
 int relation_rig_setup(void **state);
 int relation_rig_teardown(void **state);
+/* Binds the relations to the newest snapshot. */
+void rig_bind(struct relation_rig *f);
 /* Makes what was put visible and binds the relations to it. */
 void rig_publish(struct relation_rig *f);
 /* Maps the document with the relations as they are bound and puts it; *take is destroyed. */
