@@ -116,6 +116,7 @@ begin_rebuilds(struct ing_mongo *m, const struct ing_round *r)
     bool want_cancel = m->want_cancel;
     m->want_rebuild = 0;
     m->want_cancel = false;
+    m->status.is_rebuilding |= wanted != 0; /* no second one slips in between */
     pthread_mutex_unlock(&m->lock);
     if (want_cancel)
         ing_rebuild_cancel(m);

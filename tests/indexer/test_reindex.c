@@ -1,0 +1,211 @@
+/* Rebuilding aside: what serves goes on serving, and nothing is lost at the switch. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "base/clock.h"
+
+#include "tests/indexer/compare.h"
+#include "tests/indexer/world.h"
+
+static int
+start(void **state)
+{
+    static struct server server;
+    server_start(&server);
+    *state = &server;
+    return 0;
+}
+
+static int
+stop(void **state)
+{
+    server_stop(*state);
+    return 0;
+}
+
+static bool
+is_rebuilding(struct rig *r)
+{
+    struct buf text = {0};
+    ing_mongo_write_status(r->m, &text);
+    buf_putc(&text, 0);
+    bool is = strstr(text.p, "\"state\":\"reindexing\"") != NULL;
+    buf_fini(&text);
+    return is;
+}
+
+static uint32_t
+uid_of(struct rig *r, const char *name)
+{
+    struct idx_reader *reader = idx_reader_new(r->idx);
+    const struct idx_collection *c = idx_snapshot_find(idx_reader_begin(reader), span_str(name));
+    uint32_t uid = c ? c->uid : 0;
+    idx_reader_end(reader);
+    idx_reader_free(reader);
+    return uid;
+}
+
+static bool
+wait_switch(struct rig *r, const char *name, uint32_t old)
+{
+    uint64_t until_us = clock_us() + 60000000;
+    while ((uid_of(r, name) == old || is_rebuilding(r)) && clock_us() < until_us)
+        clock_sleep_us(2000);
+    return uid_of(r, name) != old;
+}
+
+static void
+rebuilds_while_serving_and_changing(void **state)
+{
+    struct rig r;
+    struct rng rng = rng_new();
+    struct err err;
+    rig_init(&r, *state);
+    world_emotes(&r, 1000, 20000);
+    for (int i = 0; i < 200; i++)
+        world_change(&r, &rng);
+    rig_open(&r);
+    assert_true(rig_wait_ready(&r) && rig_settle(&r));
+    uint32_t old_emotes = uid_of(&r, "emotes"), old_users = uid_of(&r, "users");
+    assert_int_equal(ing_mongo_reindex(r.m, NULL, 0, &err), RC_OK);
+    assert_int_equal(ing_mongo_reindex(r.m, NULL, 0, &err), RC_CONFLICT);
+    for (int i = 0; i < 400; i++) {
+        world_change(&r, &rng);
+        assert_true(rig_count(&r, "emotes") >= 19900);
+    }
+    assert_true(wait_switch(&r, "emotes", old_emotes));
+    assert_int_not_equal(uid_of(&r, "users"), old_users);
+    for (int i = 0; i < 100; i++)
+        world_change(&r, &rng);
+    assert_true(rig_settle(&r));
+    compare_assert_equal(&r);
+    rig_fini(&r);
+}
+
+static void
+rebuilds_one_collection(void **state)
+{
+    struct rig r;
+    struct err err;
+    rig_init(&r, *state);
+    world_emotes(&r, 0, 3000);
+    rig_open(&r);
+    assert_true(rig_wait_ready(&r) && rig_settle(&r));
+    uint32_t emotes = uid_of(&r, "emotes"), users = uid_of(&r, "users");
+    struct span name = SPAN_LIT("nothing");
+    assert_int_equal(ing_mongo_reindex(r.m, &name, 1, &err), RC_ABSENT);
+    name = SPAN_LIT("emotes");
+    assert_int_equal(ing_mongo_reindex(r.m, &name, 1, &err), RC_OK);
+    assert_true(wait_switch(&r, "emotes", emotes));
+    assert_int_equal(uid_of(&r, "users"), users);
+    struct buf text = {0};
+    ing_mongo_write_reindex(r.m, &text);
+    buf_putc(&text, 0);
+    assert_non_null(strstr(text.p, "\"emotes\":{\"state\":\"done\",\"documents\":3000,\"estimated\":3000"));
+    buf_fini(&text);
+    compare_assert_equal(&r);
+    rig_fini(&r);
+}
+
+static void
+may_be_cancelled(void **state)
+{
+    struct rig r;
+    struct err err;
+    rig_init(&r, *state);
+    world_emotes(&r, 0, 20000);
+    rig_open(&r);
+    assert_true(rig_wait_ready(&r) && rig_settle(&r));
+    assert_int_equal(ing_mongo_cancel_reindex(r.m, &err), RC_ABSENT);
+    uint32_t emotes = uid_of(&r, "emotes");
+    assert_int_equal(ing_mongo_reindex(r.m, NULL, 0, &err), RC_OK);
+    uint64_t until_us = clock_us() + 10000000;
+    while (!is_rebuilding(&r) && clock_us() < until_us)
+        clock_sleep_us(200);
+    assert_int_equal(ing_mongo_cancel_reindex(r.m, &err), RC_OK);
+    while (is_rebuilding(&r) && clock_us() < until_us)
+        clock_sleep_us(1000);
+    assert_int_equal(uid_of(&r, "emotes"), emotes);
+    world_emote(&r, 5, "later", 1);
+    assert_true(rig_settle(&r));
+    compare_assert_equal(&r);
+    rig_fini(&r);
+}
+
+static void
+goes_on_after_a_restart(void **state)
+{
+    struct rig r;
+    struct rng rng = rng_new();
+    struct err err;
+    rig_init(&r, *state);
+    world_emotes(&r, 1000, 20000);
+    for (int i = 0; i < 100; i++)
+        world_change(&r, &rng);
+    rig_open(&r);
+    assert_true(rig_wait_ready(&r) && rig_settle(&r));
+    uint32_t emotes = uid_of(&r, "emotes");
+    assert_int_equal(ing_mongo_reindex(r.m, NULL, 0, &err), RC_OK);
+    uint64_t scanned = metrics_read(r.metrics, M_SCANNED), until_us = clock_us() + 10000000;
+    while (metrics_read(r.metrics, M_SCANNED) < scanned + 9000 && clock_us() < until_us)
+        clock_sleep_us(200);
+    rig_close(&r);
+    for (int i = 0; i < 100; i++)
+        world_change(&r, &rng);
+    rig_open(&r);
+    assert_int_equal(uid_of(&r, "emotes"), emotes);
+    assert_true(wait_switch(&r, "emotes", emotes));
+    /* Not from the beginning: less than two scans in all. */
+    assert_true(metrics_read(r.metrics, M_SCANNED) < scanned + 36000);
+    assert_true(rig_settle(&r));
+    compare_assert_equal(&r);
+    rig_fini(&r);
+}
+
+/* Another mapping than the index was made with: rebuilt aside, the old one serves. */
+static void
+rebuilds_after_a_change_of_profile(void **state)
+{
+    struct rig r;
+    rig_init(&r, *state);
+    world_emotes(&r, 0, 5000);
+    rig_open(&r);
+    assert_true(rig_wait_ready(&r) && rig_settle(&r));
+    uint32_t emotes = uid_of(&r, "emotes"), roles = uid_of(&r, "roles");
+    rig_close(&r);
+    struct sch_collection *c = NULL;
+    for (uint32_t i = 0; i < r.profile.n_collections; i++) {
+        if (span_eq_str(r.profile.collections[i].name, "emotes"))
+            c = &r.profile.collections[i];
+    }
+    must(c && c->n_fields > 1);
+    c->n_fields--; /* a field less */
+    if (c->default_sort == (int32_t)c->n_fields)
+        c->default_sort = -1;
+    rig_open(&r);
+    assert_true(rig_wait_ready(&r));
+    assert_int_equal(rig_count(&r, "emotes"), 5000);
+    world_emote(&r, 3, "meanwhile", 1);
+    assert_true(wait_switch(&r, "emotes", emotes));
+    assert_int_equal(uid_of(&r, "roles"), roles);
+    assert_true(rig_settle(&r));
+    compare_assert_equal(&r);
+    rig_fini(&r);
+}
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(rebuilds_while_serving_and_changing),
+        cmocka_unit_test(rebuilds_one_collection),
+        cmocka_unit_test(may_be_cancelled),
+        cmocka_unit_test(goes_on_after_a_restart),
+        cmocka_unit_test(rebuilds_after_a_change_of_profile),
+    };
+    return cmocka_run_group_tests(tests, start, stop);
+}

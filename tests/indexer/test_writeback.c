@@ -1,0 +1,199 @@
+/* What is written back to MongoDB, when, and what is left alone. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "base/clock.h"
+
+#include "tests/indexer/compare.h"
+#include "tests/indexer/world.h"
+
+static int
+start(void **state)
+{
+    static struct server server;
+    server_start(&server);
+    *state = &server;
+    return 0;
+}
+
+static int
+stop(void **state)
+{
+    server_stop(*state);
+    return 0;
+}
+
+/* How many documents match a filter given as JSON. */
+static int64_t
+count(struct rig *r, const char *collection, const char *filter_json)
+{
+    bson_error_t error;
+    bson_t *filter = bson_new_from_json((const uint8_t *)filter_json, -1, &error);
+    must(filter);
+    mongoc_collection_t *c = mongoc_database_get_collection(r->db, collection);
+    int64_t n = mongoc_collection_count_documents(c, filter, NULL, NULL, NULL, &error);
+    must(n >= 0);
+    mongoc_collection_destroy(c);
+    bson_destroy(filter);
+    return n;
+}
+
+static bool
+wait_for(struct rig *r, const char *collection, const char *filter, int64_t want)
+{
+    uint64_t until_us = clock_us() + 15000000;
+    while (count(r, collection, filter) != want && clock_us() < until_us)
+        clock_sleep_us(20000);
+    int64_t n = count(r, collection, filter);
+    if (n != want)
+        printf("%s %s: %lld instead of %lld\n", collection, filter, (long long)n, (long long)want);
+    return n == want;
+}
+
+static const char is_marked[] = "{\"$expr\": {\"$gt\": [\"$search_updated_at\", \"$updated_at\"]}}";
+
+static void
+fill(struct rig *r)
+{
+    world_emotes(r, 0, 300);
+    world_role(r, 1, 10, true);
+    world_set(r, 1, 5, 3);
+    world_user(r, 1, 1, "one");
+    world_user(r, 2, 0, "two");
+    world_edge(r, 'u', 1, 'r', 1);
+    world_edge(r, 'r', 1, 'b', 1);
+}
+
+static void
+writes_nothing_by_default(void **state)
+{
+    struct rig r;
+    rig_init(&r, *state);
+    fill(&r);
+    rig_open(&r);
+    assert_true(rig_wait_ready(&r) && rig_settle(&r));
+    world_emote(&r, 1, "changed", 1);
+    assert_true(rig_settle(&r));
+    rig_commit(&r);
+    clock_sleep_us(500000);
+    assert_int_equal(count(&r, "emotes", is_marked), 0);
+    assert_int_equal(count(&r, "users", "{\"cached.entitlements\": {\"$exists\": true}}"), 0);
+    rig_fini(&r);
+}
+
+static void
+marks_what_is_durable(void **state)
+{
+    struct rig r;
+    rig_init(&r, *state);
+    r.writeback = ING_WRITEBACK_FULL;
+    fill(&r);
+    rig_open(&r);
+    assert_true(rig_wait_ready(&r));
+    assert_true(wait_for(&r, "emotes", is_marked, 300));
+    assert_true(wait_for(&r, "emote_sets", "{\"emotes_changed_since_reindex\": false}", 1));
+    assert_true(wait_for(&r, "roles", "{\"applied_rank\": 10}", 1));
+    assert_true(wait_for(&r, "users", "{\"cached.role_rank\": 10, \"cached.role_hoist_rank\": 10,"
+                                      " \"cached.entitlements\": {\"$size\": 2},"
+                                      " \"cached.entitlements.0.kind\": \"role\","
+                                      " \"cached.entitlements.1.kind\": \"badge\","
+                                      " \"cached.active_emotes\": {\"$size\": 3}}", 1));
+    assert_true(wait_for(&r, "users", "{\"$expr\": {\"$eq\": [\"$cached.emote_set_id\","
+                                      " \"$style.active_emote_set_id\"]}}", 2));
+    assert_true(wait_for(&r, "users", "{\"cached.entitlements.0.role_id\": {\"$exists\": true}}", 1));
+    /* No echo: what was written back makes no work. */
+    assert_true(rig_settle(&r));
+    int64_t applied = rig_status(&r, "applied_keys");
+    uint64_t written = metrics_read(r.metrics, M_WRITEBACKS);
+    clock_sleep_us(600000);
+    assert_true(rig_settle(&r));
+    assert_int_equal(rig_status(&r, "applied_keys"), applied);
+    assert_int_equal(metrics_read(r.metrics, M_WRITEBACKS), written);
+    /* A cascade writes the new values too, without touching updated_at. */
+    world_role(&r, 1, 33, false);
+    assert_true(wait_for(&r, "users", "{\"cached.role_rank\": 33, \"cached.role_hoist_rank\": 0}", 1));
+    assert_true(wait_for(&r, "roles", "{\"applied_rank\": 33}", 1));
+    /* Marked documents are left alone by the next start. */
+    rig_close(&r);
+    written = metrics_read(r.metrics, M_WRITEBACKS);
+    rig_open(&r);
+    assert_true(rig_settle(&r));
+    assert_int_equal(metrics_read(r.metrics, M_WRITEBACKS), written);
+    compare_assert_equal(&r);
+    rig_fini(&r);
+}
+
+static void
+marks_are_later_than_a_clock_ahead(void **state)
+{
+    struct rig r;
+    rig_init(&r, *state);
+    r.writeback = ING_WRITEBACK_FULL;
+    rig_open(&r);
+    assert_true(rig_wait_ready(&r));
+    world_emote(&r, 1, "future", 1);
+    rig_command(&r, "{\"update\": \"emotes\", \"updates\": [{\"q\": {}, \"u\": {\"$set\":"
+                    " {\"updated_at\": {\"$date\": 4000000000000}, \"search_updated_at\": null}}}]}");
+    assert_true(wait_for(&r, "emotes", "{\"search_updated_at\": {\"$date\": 4000000000001}}", 1));
+    rig_fini(&r);
+}
+
+/* The mark is guarded: a document that changed after it was read is not marked for its old state. */
+static void
+never_marks_what_changed_meanwhile(void **state)
+{
+    struct rig r;
+    struct rng rng = rng_new();
+    rig_init(&r, *state);
+    r.writeback = ING_WRITEBACK_FULL;
+    world_emotes(&r, 0, 50);
+    rig_open(&r);
+    assert_true(rig_wait_ready(&r));
+    for (int i = 0; i < 1500; i++) {
+        char name[32];
+        snprintf(name, sizeof name, "v%d", i);
+        world_emote(&r, (unsigned)rng_below(&rng, 50), name, i);
+    }
+    assert_true(rig_settle(&r));
+    compare_assert_equal(&r);
+    assert_true(wait_for(&r, "emotes", is_marked, 50));
+    rig_fini(&r);
+}
+
+static void
+sweeps_what_nobody_told_it(void **state)
+{
+    struct rig r;
+    rig_init(&r, *state);
+    r.writeback = ING_WRITEBACK_FULL;
+    r.sweep_us = 300000;
+    world_emotes(&r, 0, 20);
+    rig_open(&r);
+    assert_true(rig_wait_ready(&r) && wait_for(&r, "emotes", is_marked, 20));
+    /* Marked as not indexed while only someone else's write-back was seen: the event is dropped. */
+    rig_command(&r, "{\"update\": \"emotes\", \"updates\": [{\"q\": {}, \"multi\": true, \"u\":"
+                    " {\"$set\": {\"search_updated_at\": {\"$date\": 0}}}}]}");
+    assert_int_equal(count(&r, "emotes", is_marked), 0);
+    rig_command(&r, "{\"update\": \"emotes\", \"updates\": [{\"q\": {}, \"multi\": true, \"u\":"
+                    " {\"$set\": {\"search_updated_at\": null}}}]}");
+    assert_true(wait_for(&r, "emotes", is_marked, 20));
+    assert_int_equal(count(&r, "emotes", "{\"updated_at\": {\"$gt\": {\"$date\": 0}}}"), 20);
+    rig_fini(&r);
+}
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(writes_nothing_by_default),
+        cmocka_unit_test(marks_what_is_durable),
+        cmocka_unit_test(marks_are_later_than_a_clock_ahead),
+        cmocka_unit_test(never_marks_what_changed_meanwhile),
+        cmocka_unit_test(sweeps_what_nobody_told_it),
+    };
+    return cmocka_run_group_tests(tests, start, stop);
+}
