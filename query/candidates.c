@@ -245,12 +245,15 @@ ranked_has(const struct qry_list *l, uint32_t id, bool whole)
 bool
 qry_list_has(struct qry_run *r, struct qry_list *l, uint32_t id, bool whole)
 {
-    unsigned known_bit = whole ? WHOLE_KNOWN : PART_KNOWN, yes_bit = whole ? WHOLE : PART;
+    unsigned known_bit, yes_bit;
 
     if (r->s->max_candidates)
         return ranked_has(l, id, whole);
-    if (r->s->is_full)
+    if (r->s->is_full && !r->prefix_differs)
         return true;
+    whole = whole || r->s->is_full;
+    known_bit = whole ? WHOLE_KNOWN : PART_KNOWN;
+    yes_bit = whole ? WHOLE : PART;
     const uint32_t *known = qry_numbers_get(&l->known, id);
     if (known && (*known & known_bit))
         return (*known & yes_bit) != 0;

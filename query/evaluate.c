@@ -12,6 +12,7 @@ struct trial {
     uint32_t *at; /* by token: which option is tried */
     struct qry_sequence q;
     uint32_t *ids;
+    uint8_t *costs;
     uint32_t n_words; /* tokens matched, dropped ones included (5.4) */
     bool has_rivals;  /* an earlier pass had as many words */
     bool is_found;
@@ -73,6 +74,29 @@ is_in_scope(const struct trial *t)
     return false;
 }
 
+/*
+ * Where the fields differ in prefix search, a sequence first met as a prefix
+ * expansion is not looked at again as a typo, although the typo could stand in
+ * more fields. Only the last token's terms have several costs.
+ */
+static bool
+was_met_before(struct trial *t)
+{
+    uint32_t last = t->p->n - 1;
+    uint8_t cost = t->q.v[last].cost;
+    bool was_met = false;
+
+    if (!t->r->prefix_differs || t->r->s->is_full || t->scope->is_free)
+        return false;
+    for (uint32_t j = 0; j <= last; j++)
+        t->costs[j] = t->q.v[j].cost;
+    for (uint32_t i = 0; i < t->p->costs[last].n && !was_met; i++) {
+        t->costs[last] = t->p->costs[last].v[i];
+        was_met = t->costs[last] < cost && qry_pass_has(t->r, t->p, t->costs, t->ids);
+    }
+    return was_met;
+}
+
 static void
 try_sequence(struct trial *t)
 {
@@ -88,6 +112,8 @@ try_sequence(struct trial *t)
         t->ids[j] = t->r->doc.terms[o->mark];
     }
     if (t->has_rivals && qry_pass_was_done(t->r, t->ids, t->p->n))
+        return;
+    if (was_met_before(t))
         return;
     uint64_t score = qry_rank_sequence(t->r, &t->q, t->n_words, &field_score);
     bool is_better = t->r->hits.is_by_field && field_score != t->best.field_score
@@ -140,10 +166,12 @@ make_room(struct trial *t, uint32_t n)
         d->at = arena_alloc(t->r->arena, d->room * sizeof *d->at);
         d->ids = arena_alloc(t->r->arena, d->room * sizeof *d->ids);
         d->choices = arena_alloc(t->r->arena, d->room * sizeof *d->choices);
+        d->costs = arena_alloc(t->r->arena, d->room);
     }
     t->at = d->at;
     t->ids = d->ids;
     t->q.v = d->choices;
+    t->costs = d->costs;
     memset(t->at, 0, n * sizeof *t->at);
 }
 

@@ -44,7 +44,8 @@ add_hits(struct qry_run *r, uint32_t view, const uint64_t *docs)
         for (uint64_t word = docs[i]; word; word &= word - 1) {
             struct qry_hit hit = {.view = view, .doc = i * 64 + (uint32_t)__builtin_ctzll(word)};
             hit.text_match = hit.field_score = INFIX_SCORE;
-            qry_hits_add(r, &hit);
+            if (!qry_bit(r->hits.found[view], hit.doc)) /* else it has a better score */
+                qry_hits_add(r, &hit);
         }
     }
 }

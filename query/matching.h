@@ -176,6 +176,9 @@ bool qry_ranked_run(struct qry_run *r, struct qry_pass *p, const uint8_t *costs,
                     const bool *is_whole);
 /* Whether an earlier pass of as many words evaluated this sequence of terms (4.1). */
 bool qry_pass_was_done(struct qry_run *r, const uint32_t *ids, uint32_t n);
+/* Whether the pass evaluated it with exactly these costs. */
+bool qry_pass_has(struct qry_run *r, struct qry_pass *p, const uint8_t *costs,
+                  const uint32_t *ids);
 /* The place of cost in the token's list; QRY_NONE. */
 uint32_t qry_costs_at(const struct qry_costs *c, unsigned cost);
 
@@ -217,6 +220,7 @@ struct qry_doc { /* the document at hand; scratch of the run */
     size_t dropped_cap;
     uint32_t *at, *ids; /* scratch of evaluate.c, for `room` tokens */
     struct qry_choice *choices;
+    uint8_t *costs;
     uint32_t room;
 };
 

@@ -58,12 +58,13 @@ set_combination(const struct qry_pass *p, uint64_t i, uint8_t *costs)
     }
 }
 
-/* The list that another token with the same text made in this pass. */
+/* QUIRK: tokens with the same text share their lists, even if only one of them is a prefix. */
 static struct qry_list *
-find_list(const struct qry_pass *p, const struct qry_word *w, unsigned cost)
+find_list(const struct qry_pass *p, const struct qry_word *w, unsigned cost, bool is_full)
 {
     for (uint32_t i = 0; i < p->n_made; i++) {
-        if (p->made[i]->cost == cost && span_eq(p->made[i]->word->text, w->text))
+        const struct qry_word *maker = p->made[i]->word;
+        if (p->made[i]->cost == cost && (is_full ? maker == w : span_eq(maker->text, w->text)))
             return p->made[i];
     }
     return NULL;
@@ -82,7 +83,7 @@ make_lists(struct qry_run *r, struct qry_pass *p, const uint8_t *costs, bool *is
         struct qry_list **list = &p->lists[j][costs[j]];
         bool follows = p->has_previous && j > 0 && j == p->n - 1;
         if (!*list)
-            *list = find_list(p, p->words[j], costs[j]);
+            *list = find_list(p, p->words[j], costs[j], r->s->is_full);
         is_whole[j] = !*list;
         if (*list)
             continue;
@@ -267,6 +268,25 @@ is_in_whole(struct qry_run *r, struct qry_pass *p, const struct qry_combination 
             return false;
     }
     return true;
+}
+
+bool
+qry_pass_has(struct qry_run *r, struct qry_pass *p, const uint8_t *costs, const uint32_t *ids)
+{
+    uint64_t number = 0;
+    bool is_member = true;
+
+    for (uint32_t i = 0; i < p->n_whole; i++) {
+        if (memcmp(p->whole[i].costs, costs, p->n) == 0 && is_in_whole(r, p, &p->whole[i], ids))
+            return true;
+    }
+    for (uint32_t j = 0; j < p->n && is_member; j++) {
+        uint32_t at = qry_costs_at(&p->costs[j], costs[j]);
+        struct qry_list *l = p->lists[j][costs[j]];
+        is_member = at != QRY_NONE && l && qry_list_has(r, l, ids[j], false);
+        number = number * p->costs[j].n + at;
+    }
+    return is_member && number < p->n_done;
 }
 
 /* A pass of one word by single.c has no lists: everything it reached counts. */

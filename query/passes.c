@@ -91,8 +91,6 @@ run_passes(struct qry_run *r)
 
     if (!has_any_document(r))
         return true;
-    /* One word and no rewriting: a single pass, which meets each document once. */
-    r->hits.is_direct = r->text.n_tokens == 1 && s->split_join != QRY_SPLIT_JOIN_ALWAYS;
     if (!run_main(r))
         return false;
     if (s->split_join == QRY_SPLIT_JOIN_ALWAYS ||
@@ -103,7 +101,6 @@ run_passes(struct qry_run *r)
     }
     if (!run_dropping(r))
         return false;
-    r->hits.is_direct = false;
     return qry_infix_run(r);
 }
 
@@ -144,6 +141,9 @@ run_main(struct qry_run *r)
     struct qry_pass *p = new_pass(r, r->text.tokens, n, 0, n);
 
     p->is_main = true;
+    /* One word and no rewriting: a single pass, which meets each document once. */
+    r->hits.is_direct =
+        n == 1 && r->s->split_join != QRY_SPLIT_JOIN_ALWAYS && qry_single_fits(r, p);
     return run_pass(r, p);
 }
 

@@ -81,7 +81,7 @@ qry_ranked_run(struct qry_run *r, struct qry_pass *p, const uint8_t *costs, cons
         }
         uint64_t hash = hash64(span_of((const char *)ids, p->n * sizeof *ids));
         uint32_t *is_done = qry_numbers_put(&r->sequences, r->arena, hash >> 1, 0);
-        if (*is_done)
+        if (*is_done && !r->s->is_full)
             continue;
         *is_done = 1;
         if (!evaluate_sequence(r, p, costs, ids))

@@ -47,23 +47,6 @@ qry_single_fits(const struct qry_run *r, const struct qry_pass *p)
 
 /* ---- the terms of a class ---- */
 
-/* Adds s without the terms of reach. */
-static void
-add_without(struct single *t, struct qry_reach *to, struct qry_stretch s,
-            const struct qry_reach *reach)
-{
-    for (size_t i = 0; i < reach->n && s.begin < s.end; i++) {
-        const struct qry_stretch *x = &reach->v[i];
-        if (x->end <= s.begin || x->begin >= s.end)
-            continue;
-        if (x->begin > s.begin)
-            qry_reach_add(to, t->r->arena, (struct qry_stretch){s.begin, x->begin, s.is_prefix});
-        s.begin = x->end;
-    }
-    if (s.begin < s.end)
-        qry_reach_add(to, t->r->arena, s);
-}
-
 /* Takes out what earlier passes of one word evaluated (4.1, step 4). */
 static void
 take_out_rivals(struct single *t, uint32_t slot, struct qry_reach *class)
@@ -73,10 +56,7 @@ take_out_rivals(struct single *t, uint32_t slot, struct qry_reach *class)
         for (uint32_t k = 0; k < p->n_done && p->n == 1; k++) {
             const struct qry_reach *done =
                 &qry_word_reach(t->r, p->words[0], p->costs[0].v[k])[slot];
-            struct qry_reach rest = {0};
-            for (size_t j = 0; j < class->n; j++)
-                add_without(t, &rest, class->v[j], done);
-            *class = rest;
+            *class = qry_reach_without(class, done, t->r->arena);
         }
     }
 }

@@ -225,6 +225,34 @@ qry_reach_add(struct qry_reach *r, struct arena *arena, struct qry_stretch s)
     r->v[r->n++] = s;
 }
 
+static void
+add_without(struct qry_reach *to, struct arena *arena, struct qry_stretch s,
+            const struct qry_reach *minus)
+{
+    for (size_t i = 0; i < minus->n && s.begin < s.end; i++) {
+        const struct qry_stretch *x = &minus->v[i];
+        if (x->end <= s.begin || x->begin >= s.end)
+            continue;
+        if (x->begin > s.begin)
+            qry_reach_add(to, arena, (struct qry_stretch){s.begin, x->begin, s.is_prefix});
+        s.begin = x->end;
+    }
+    if (s.begin < s.end)
+        qry_reach_add(to, arena, s);
+}
+
+struct qry_reach
+qry_reach_without(const struct qry_reach *r, const struct qry_reach *minus, struct arena *arena)
+{
+    struct qry_reach out = {0};
+
+    if (minus->n == 0)
+        return *r;
+    for (size_t i = 0; i < r->n; i++)
+        add_without(&out, arena, r->v[i], minus);
+    return out;
+}
+
 const struct qry_stretch *
 qry_reach_find(const struct qry_reach *r, uint32_t ord)
 {
@@ -367,6 +395,26 @@ walk_exact(struct walk *w, const struct qry_pattern *p)
         qry_reach_add(&w->out[0], w->arena, (struct qry_stretch){begin, end, true});
 }
 
+/* match=full, prefix search: what a smaller cost reaches is not reached at a larger one. */
+static void
+walk_smallest(struct walk *w, const struct qry_pattern *p, unsigned costs, bool (*late)(void *),
+              void *arg)
+{
+    struct qry_reach all[QRY_COSTS] = {{0}};
+    struct qry_reach *out = w->out;
+
+    w->out = all;
+    walk_exact(w, p);
+    automaton_init(&w->a, p, 6u);
+    walk_all(w, late, arg);
+    for (unsigned c = 0; c < QRY_COSTS; c++) {
+        for (unsigned lower = 0; lower < c; lower++)
+            all[c] = qry_reach_without(&all[c], &all[lower], w->arena);
+        if (costs & (1u << c))
+            out[c] = all[c];
+    }
+}
+
 void
 qry_walk(const struct qry_pattern *p, const struct idx_terms *terms, unsigned costs,
          struct arena *arena, struct qry_reach out[QRY_COSTS], bool (*late)(void *), void *arg)
@@ -379,6 +427,10 @@ qry_walk(const struct qry_pattern *p, const struct idx_terms *terms, unsigned co
     for (unsigned c = 0; c < QRY_COSTS; c++) {
         if (costs & (1u << c))
             out[c] = (struct qry_reach){0};
+    }
+    if (p->is_full && p->may_prefix && (costs & ~1u)) {
+        walk_smallest(&w, p, costs, late, arg);
+        return;
     }
     if (costs & 1u)
         walk_exact(&w, p);

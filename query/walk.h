@@ -31,7 +31,7 @@ struct qry_reach { /* in term order, disjoint */
  * others alone. Storage comes from the arena. match=compat finds what the
  * peer's walk finds (its pruning at cost 2 included, never its blindness
  * beyond 8 shared bytes); match=full every term within the distance, each at
- * its smallest cost or a larger one it has as well.
+ * its smallest cost.
  *
  * late(arg) is asked every few thousand terms; the walk stops when it says
  * true. Cost: a few ns per visited trie node times a band of 9 cells.
@@ -48,6 +48,9 @@ uint32_t qry_walk_length(struct span text, bool is_full);
 
 /* Adds a stretch behind the others, joined to the last one if it continues it. */
 void qry_reach_add(struct qry_reach *r, struct arena *arena, struct qry_stretch s);
+/* The terms of r that are not in `minus`. */
+struct qry_reach qry_reach_without(const struct qry_reach *r, const struct qry_reach *minus,
+                                   struct arena *arena);
 /* The stretch that holds ord; NULL if none does. O(log n). */
 const struct qry_stretch *qry_reach_find(const struct qry_reach *r, uint32_t ord);
 

@@ -93,22 +93,28 @@ qry_word_reach(struct qry_run *r, struct qry_word *w, unsigned cost)
     return w->reach[cost];
 }
 
-/* What a prefix search of the field would find without the prefix-expanded terms. */
-static void
-loosen_slot(struct qry_run *r, struct qry_word *w, unsigned cost, uint32_t slot)
+/* Adds what a prefix search of the field would find without the prefix-expanded terms. */
+static struct qry_reach
+loosen(struct qry_run *r, struct qry_word *w, unsigned cost, uint32_t slot)
 {
     struct qry_pattern pattern = {w->text, true, r->s->is_full};
-    struct qry_reach out[QRY_COSTS] = {0};
-    struct qry_reach *to = &w->loose[cost][slot];
+    struct qry_reach out[QRY_COSTS] = {0}, joined = {0};
+    const struct qry_reach *own = &w->reach[cost][slot];
+    size_t k = 0;
 
-    *to = (struct qry_reach){0};
     if (!r->terms[slot] || r->is_late)
-        return;
+        return *own;
     qry_walk(&pattern, r->terms[slot], 1u << cost, r->arena, out, late, r);
-    for (size_t i = 0; i < out[cost].n; i++) {
-        if (!out[cost].v[i].is_prefix)
-            qry_reach_add(to, r->arena, out[cost].v[i]);
+    struct qry_reach more = qry_reach_without(&out[cost], own, r->arena);
+    for (size_t i = 0; i < more.n; i++) {
+        while (k < own->n && own->v[k].begin < more.v[i].begin)
+            qry_reach_add(&joined, r->arena, own->v[k++]);
+        if (!more.v[i].is_prefix)
+            qry_reach_add(&joined, r->arena, more.v[i]);
     }
+    while (k < own->n)
+        qry_reach_add(&joined, r->arena, own->v[k++]);
+    return joined;
 }
 
 /*
@@ -130,9 +136,8 @@ qry_word_loose(struct qry_run *r, struct qry_word *w, unsigned cost)
     w->loose[cost] = arena_calloc(r->arena, n_slots + 1u, sizeof *w->loose[cost]);
     for (uint32_t slot = 0; slot < n_slots; slot++) {
         const struct qry_search_field *f = &r->s->fields[slot % r->n_fields];
-        w->loose[cost][slot] = reach[slot];
-        if (!f->has_prefix && f->num_typos >= cost)
-            loosen_slot(r, w, cost, slot);
+        bool is_loose = !f->has_prefix && f->num_typos >= cost;
+        w->loose[cost][slot] = is_loose ? loosen(r, w, cost, slot) : reach[slot];
     }
     return w->loose[cost];
 }
