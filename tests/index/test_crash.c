@@ -201,7 +201,7 @@ test_crash_everywhere(void **state)
     init_history(&h, dir, rng_next(&rng));
     assert_int_equal(open_index(&h, &err), RC_OK);
     begin(&h);
-    for (uint32_t i = 0; i < 16; i++) {
+    for (uint32_t i = 0; i < 12; i++) {
         uint64_t ticket = step(&h, i);
         if (below(&h, 4) != 0)
             assert_true(make_durable(&h, ticket, WAIT_US));
@@ -227,11 +227,25 @@ test_crash_everywhere(void **state)
     scratch_free(dir);
 }
 
+/* Crashes shortly after a failure: what was done about it must not make it worse. */
+static void
+crash_after_failure(struct history *h, size_t k)
+{
+    size_t end = k + 12 < fs_record_n(h->fs) ? k + 12 : fs_record_n(h->fs);
+    for (size_t at = k + 1; at <= end; at++) {
+        if (!fs_record_is_change(h->fs, at - 1))
+            continue;
+        for (int names = 0; names < FS_CRASH_NAMES_N; names++)
+            expect_crash(h, (struct fs_crash){at, FS_CRASH_DATA_DROP, (enum fs_crash_names)names});
+    }
+}
+
 /* The same history with the k-th operation failing. Returns how many operations there were. */
 static size_t
 run_with_failure(uint64_t seed, size_t k, size_t n_failing)
 {
     struct history h;
+    bool is_reopened = false;
     struct err err;
     bool is_gone = n_failing == SIZE_MAX;
     char *dir = scratch_new();
@@ -242,6 +256,7 @@ run_with_failure(uint64_t seed, size_t k, size_t n_failing)
         fs_close(h.fs); /* as if the program were started again */
         h.fs = fs_record_open(dir);
         assert_int_equal(open_index(&h, &err), RC_OK);
+        is_reopened = true; /* another record: k is not in it */
     }
     begin(&h);
     uint64_t ticket = 0;
@@ -266,6 +281,8 @@ run_with_failure(uint64_t seed, size_t k, size_t n_failing)
         if (h.n_ops_at[pos])
             least = pos;
     fs_record_fail(h.fs, 0, 0);
+    if (n_failing == 1 && k < n && !is_reopened)
+        crash_after_failure(&h, k);
     char when[64];
     snprintf(when, sizeof when, "failure of operation %zu", k);
     fs_close(h.fs);

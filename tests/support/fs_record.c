@@ -456,6 +456,26 @@ is_name_op(const struct op *op)
            (op->kind == OP_CREATE || op->kind == OP_RENAME || op->kind == OP_UNLINK);
 }
 
+/* Applies the pending changes of one kind and leaves the others out. */
+static void
+replay_kind(const struct op *ops, size_t begin, size_t n, enum op_kind kind, struct map *names)
+{
+    struct map all = {0}; /* what the running program saw: which file a rename moved */
+    for (size_t i = 0; i < n; i++) {
+        const struct op *op = &ops[i];
+        if (!is_name_op(op))
+            continue;
+        const uint64_t *inode = map_get(&all, span_str(op->name));
+        if (i >= begin && op->kind == kind) {
+            map_remove(names, span_str(op->name));
+            if (kind == OP_RENAME && inode)
+                *map_put(names, span_str(op->to), NULL) = *inode;
+        }
+        apply_name(&all, op);
+    }
+    map_fini(&all);
+}
+
 /* The directory after ops[0, n). */
 static void
 replay_names(const struct op *ops, size_t n, enum fs_crash_names left, struct map *names)
@@ -467,7 +487,8 @@ replay_names(const struct op *ops, size_t n, enum fs_crash_names left, struct ma
     size_t n_pending = 0;
     for (size_t i = n_durable; i < n; i++)
         n_pending += is_name_op(&ops[i]);
-    if (left == FS_CRASH_NAMES_DROP)
+    bool is_one_kind = left == FS_CRASH_NAMES_RENAMES || left == FS_CRASH_NAMES_UNLINKS;
+    if (left == FS_CRASH_NAMES_DROP || is_one_kind)
         n_pending = 0;
     else if (left == FS_CRASH_NAMES_HALF)
         n_pending = (n_pending + 1) / 2;
@@ -478,6 +499,9 @@ replay_names(const struct op *ops, size_t n, enum fs_crash_names left, struct ma
             break;
         apply_name(names, &ops[i]);
     }
+    if (is_one_kind)
+        replay_kind(ops, n_durable, n, left == FS_CRASH_NAMES_RENAMES ? OP_RENAME : OP_UNLINK,
+                    names);
 }
 
 /* The bytes of an inode after ops[0, n). */

@@ -25,6 +25,8 @@ enum fs_crash_names {                      /* what is left of names that were no
                       FS_CRASH_NAMES_DROP, /* nothing: the directory is as at its last sync */
                       FS_CRASH_NAMES_HALF, /* the first half of the changes */
                       FS_CRASH_NAMES_KEEP, /* all */
+    FS_CRASH_NAMES_RENAMES, /* of the changes only the renames: they need not be kept in order */
+    FS_CRASH_NAMES_UNLINKS, /* only the unlinks */
                       FS_CRASH_NAMES_N
 };
 
