@@ -15,6 +15,7 @@ struct walk {
     const struct qry_docset *docs;
     struct qry_collector *collector;
     int lead;          /* the first key that differs between documents; -1: only the tie does */
+    bool is_last;      /* behind the lead only the tie decides */
     bool is_in_order;  /* along the permutation, each hit of a view is worse than the one before */
     uint32_t n_ticks;
 };
@@ -71,26 +72,54 @@ cut_off(struct err *err)
     return err_set(err, RC_CUTOFF, "the search took too long");
 }
 
-/* Offers the documents of words; a look at the leading key saves most of the work. */
+static int64_t
+lead_key(const struct walk *w, const struct idx_column *column, uint32_t view, uint32_t doc)
+{
+    uint32_t lead = (uint32_t)w->lead;
+
+    if (column && column->i32 && !column->present) {
+        int64_t value = column->i32[doc];
+        return w->plan->search.sorts[lead].is_asc ? -value : value;
+    }
+    return qry_keys_one(w->collector->keys, lead, view, doc);
+}
+
+/* Whether a full collector could still keep the document: most are told by one key and the tie. */
+static bool
+is_promising(const struct walk *w, const struct idx_column *column, uint32_t view, uint32_t doc)
+{
+    struct qry_collector *c = w->collector;
+
+    if (!c->is_heap)
+        return true;
+    if (w->lead >= 0) {
+        int64_t key = lead_key(w, column, view, doc), worst = c->hits[0].keys[w->lead];
+        if (key != worst)
+            return key > worst;
+    }
+    return !w->is_last || qry_collector_wants_tie(c, w->plan->search.collection, view, doc);
+}
+
+/* Offers the documents of words, the last (which are mostly the newest) first. */
 static enum rc
 offer_words(struct walk *w, uint32_t view, const uint64_t *words, const uint64_t *without,
             struct err *err)
 {
     size_t n = qry_words_n(w->plan->search.collection->views[view].n_docs);
-    bool has_lead = is_lead_number(w);
-    uint32_t lead = (uint32_t)(has_lead ? w->lead : 0);
+    bool can_judge = w->lead < 0 || is_lead_number(w);
+    const struct idx_column *column =
+        w->lead < 0 ? NULL : qry_keys_column(w->collector->keys, (uint32_t)w->lead, view);
 
-    for (size_t i = 0; i < n; i++) {
+    for (size_t i = n; i-- > 0;) {
         uint64_t left = without ? words[i] & ~without[i] : words[i];
-        for (; left; left &= left - 1) {
-            uint32_t doc = (uint32_t)(i * 64) + (uint32_t)__builtin_ctzll(left);
+        while (left) {
+            uint32_t bit = 63 - (uint32_t)__builtin_clzll(left);
+            uint32_t doc = (uint32_t)(i * 64) + bit;
+            left &= ~(1ull << bit);
             if (is_late(w))
                 return cut_off(err);
-            if (has_lead &&
-                !qry_collector_wants(w->collector, lead,
-                                     qry_keys_one(w->collector->keys, lead, view, doc)))
-                continue;
-            (void)qry_collector_offer(w->collector, view, doc); /* kept or not, go on */
+            if (!can_judge || is_promising(w, column, view, doc))
+                (void)qry_collector_offer(w->collector, view, doc); /* kept or not, go on */
         }
     }
     return RC_OK;
@@ -190,11 +219,10 @@ qry_browse_run(const struct qry_plan *plan, const struct qry_docset *docs,
 {
     const struct idx_collection *collection = plan->search.collection;
     struct walk w = {.plan = plan, .docs = docs, .collector = c};
-    bool is_last;
     enum rc rc = RC_OK;
 
-    w.lead = lead_of(&plan->search, &is_last);
-    w.is_in_order = w.lead >= 0 && is_last && !plan->search.sorts[w.lead].is_asc;
+    w.lead = lead_of(&plan->search, &w.is_last);
+    w.is_in_order = w.lead >= 0 && w.is_last && !plan->search.sorts[w.lead].is_asc;
     if (c->groups)
         return collect_all(&w, err);
     for (uint32_t v = 0; v < collection->n_views; v++) {

@@ -56,6 +56,7 @@ push(struct qry_collector *c, const struct qry_hit *hit)
     if (!qry_keys_before(c->keys, hit, &c->hits[0]))
         return false;
     c->hits[0] = *hit;
+    c->has_worst_tie = false;
     sift_down(c, 0);
     return true;
 }
@@ -90,6 +91,22 @@ qry_collector_wants(const struct qry_collector *c, uint32_t i, int64_t key)
     if (c->groups || c->n < c->max)
         return true;
     return c->max > 0 && (!c->is_heap || key >= c->hits[0].keys[i]);
+}
+
+bool
+qry_collector_wants_tie(struct qry_collector *c, const struct idx_collection *collection,
+                        uint32_t view, uint32_t doc)
+{
+    if (c->groups || !c->is_heap)
+        return true;
+    if (!c->has_worst_tie) {
+        const struct qry_hit *worst = &c->hits[0];
+        c->worst_tie = idx_segment_tie(collection->views[worst->view].segment, worst->doc);
+        c->has_worst_tie = true;
+    }
+    struct idx_tie tie = idx_segment_tie(collection->views[view].segment, doc);
+    return tie.hi > c->worst_tie.hi ||
+           (tie.hi == c->worst_tie.hi && tie.lo >= c->worst_tie.lo);
 }
 
 void

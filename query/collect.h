@@ -14,7 +14,8 @@ struct qry_collector {
     struct qry_groups *groups; /* NULL: no groups, only the best hits are kept */
     struct qry_hit *hits;      /* a heap with the worst on top once full; malloc'ed */
     size_t n, cap, max;
-    bool is_heap;
+    bool is_heap, has_worst_tie;
+    struct idx_tie worst_tie; /* of hits[0], once asked for */
     uint64_t n_found;
     uint64_t **marks; /* a bit per document and view; NULL: not wanted */
 };
@@ -32,6 +33,12 @@ void qry_collector_add(struct qry_collector *c, uint32_t view, uint32_t doc, uin
 bool qry_collector_offer(struct qry_collector *c, uint32_t view, uint32_t doc);
 /* Whether a hit whose key number i is this (those before being equal) could still be kept. */
 bool qry_collector_wants(const struct qry_collector *c, uint32_t i, int64_t key);
+/*
+ * The same for a hit whose keys all equal those of the worst that is kept:
+ * whether its tie could be better. Cost: one look at the segment.
+ */
+bool qry_collector_wants_tie(struct qry_collector *c, const struct idx_collection *collection,
+                             uint32_t view, uint32_t doc);
 /* Sorts what was kept: hits[0..n), best first. */
 void qry_collector_finish(struct qry_collector *c);
 

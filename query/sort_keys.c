@@ -222,6 +222,14 @@ qry_keys_one(const struct qry_keys *k, uint32_t i, uint32_t view, uint32_t doc)
     return key_of(k, i, &hit, SCORE_MATCH_ALL);
 }
 
+const struct idx_column *
+qry_keys_column(const struct qry_keys *k, uint32_t i, uint32_t view)
+{
+    const struct source *s = &k->sources[view * k->n + i];
+
+    return s->has_column && !s->column.offsets ? &s->column : NULL;
+}
+
 /* ---- comparing ---- */
 
 static struct span

@@ -27,6 +27,8 @@ void qry_keys_fill(const struct qry_keys *k, struct qry_hit *hit, uint64_t text_
                    uint64_t field_score);
 /* One key of a document, as by qry_keys_fill of a match-all query. */
 int64_t qry_keys_one(const struct qry_keys *k, uint32_t i, uint32_t view, uint32_t doc);
+/* The column that a key comes from, in one view; NULL if it is no plain number there. */
+const struct idx_column *qry_keys_column(const struct qry_keys *k, uint32_t i, uint32_t view);
 /* Whether a comes before b; a total order over documents. */
 bool qry_keys_before(struct qry_keys *k, const struct qry_hit *a, const struct qry_hit *b);
 void qry_keys_sort(struct qry_keys *k, struct qry_hit *hits, size_t n);
