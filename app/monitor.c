@@ -47,10 +47,8 @@ answer_health(struct app *app, struct http_exchange *x)
     bool ok = is_healthy(app);
     struct buf body = {0};
     buf_printf(&body, "{\"ok\":%s", ok ? "true" : "false");
-    if (app->mongo) {
-        buf_putc(&body, ',');
+    if (app->mongo)
         ing_mongo_write_health(app->mongo, &body);
-    }
     buf_putc(&body, '}');
     http_reply(x, ok ? 200 : 503, JSON, &body);
 }
