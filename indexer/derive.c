@@ -98,13 +98,11 @@ user_of(struct ing_run *run, const struct ing_rule *rule)
     return user;
 }
 
+/* Lends the list; nothing is appended to it or sorted in it afterwards. */
 static void
-put_texts(struct ing_run *run, const struct span *texts, uint32_t n, struct ing_values *out)
+put_texts(struct span *texts, uint32_t n, struct ing_values *out)
 {
-    struct span *copy = arena_alloc(run->arena, n * sizeof *copy);
-    if (n > 0)
-        memcpy(copy, texts, n * sizeof *copy);
-    out->text = copy;
+    out->text = texts;
     out->n = n;
     out->cap = n;
 }
@@ -113,21 +111,21 @@ static void
 derive_entitlements(struct ing_run *run, const struct ing_rule *rule, struct ing_values *out)
 {
     const struct ing_user_derived *user = user_of(run, rule);
-    put_texts(run, user->entitlements, user->n_entitlements, out);
+    put_texts(user->entitlements, user->n_entitlements, out);
 }
 
 static void
 derive_grants(struct ing_run *run, const struct ing_rule *rule, struct ing_values *out)
 {
     const struct ing_user_derived *user = user_of(run, rule);
-    put_texts(run, user->grants, user->n_grants, out);
+    put_texts(user->grants, user->n_grants, out);
 }
 
 static void
 derive_emotes(struct ing_run *run, const struct ing_rule *rule, struct ing_values *out)
 {
     const struct ing_user_derived *user = user_of(run, rule);
-    put_texts(run, user->emotes, user->n_emotes, out);
+    put_texts(user->emotes, user->n_emotes, out);
 }
 
 static void
