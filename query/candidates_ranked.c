@@ -113,7 +113,7 @@ append_field(struct ranking *k, uint32_t field, uint32_t previous)
     }
     for (size_t i = 0; i < k->n && left > 0; i++, left--)
         append(k, k->v[i].id);
-    if (was_empty)
+    if (was_empty || r->s->is_full)
         k->list->n_part = k->list->n;
 }
 
