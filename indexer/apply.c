@@ -185,6 +185,17 @@ id_of(struct chunk *c, const bson_t *doc, struct span *text)
     return (struct span){0};
 }
 
+/* While a relation is being scanned, what users derive is not worth writing back. */
+static bool
+has_all_relations(const struct chunk *c)
+{
+    const struct ing_feed *relations[] = {c->m->edges, c->m->roles, c->m->sets};
+    bool has_all = true;
+    for (size_t i = 0; i < ARRAY_SIZE(relations); i++)
+        has_all &= !relations[i] || !relations[i]->state->is_scanning;
+    return has_all || c->feed->stage != ING_STAGE_DERIVED;
+}
+
 static void
 take_doc(void *arg, const bson_t *doc)
 {
@@ -205,7 +216,7 @@ take_doc(void *arg, const bson_t *doc)
         is_mapped = true;
         note_cascade(c, c->targets[i].uid, mapped.doc.id, mapped.doc.json);
         idx_batch_put(c->batch, c->targets[i].uid, &mapped.doc);
-        if (i == 0 && !mapped.n_bad)
+        if (i == 0 && has_all_relations(c))
             ing_writeback_note(c->m, &c->writeback, c->feed, doc, &mapped);
     }
     if (is_mapped && !c->is_scan)

@@ -11,6 +11,13 @@ ing_position_is_set(const struct ing_position *p)
     return p->token.n > 0 || p->time_s > 0;
 }
 
+bool
+ing_position_eq(const struct ing_position *a, const struct ing_position *b)
+{
+    return span_eq(buf_span(&a->token), buf_span(&b->token)) &&
+           (a->token.n > 0 || (a->time_s == b->time_s && a->time_i == b->time_i));
+}
+
 void
 ing_position_copy(struct ing_position *to, const struct ing_position *from)
 {

@@ -22,6 +22,7 @@ struct ing_position {
 };
 
 bool ing_position_is_set(const struct ing_position *p);
+bool ing_position_eq(const struct ing_position *a, const struct ing_position *b);
 void ing_position_copy(struct ing_position *to, const struct ing_position *from);
 void ing_position_fini(struct ing_position *p);
 /*

@@ -29,7 +29,7 @@ enum {
     SLICE_DOCS = 4000,
     IDLE_WAIT_US = 1000000,
     HURRY_EVERY_US = 20000,
-    SAVE_IDLE_US = 5000000, /* between saves of a position that moved alone */
+    SAVE_IDLE_US = 10000000, /* between saves of a position that moved alone */
 };
 
 static void *apply_main(void *arg);
@@ -195,9 +195,12 @@ save(struct ing_mongo *m, const struct ing_round *r)
     const struct ing_dirty_set *d = &r->dirty;
     uint64_t now_us = clock_us();
     bool has_work = d->keys.n > 0 || d->rebuild;
-    if (ing_position_is_set(&d->position))
+    if (ing_position_is_set(&d->position) &&
+        !ing_position_eq(&d->position, &m->resume.position)) {
         ing_position_copy(&m->resume.position, &d->position);
-    if (has_work || (ing_position_is_set(&d->position) && now_us > m->saved_us + SAVE_IDLE_US)) {
+        m->has_moved = true;
+    }
+    if (has_work || (m->has_moved && now_us > m->saved_us + SAVE_IDLE_US)) {
         struct idx_batch *b = idx_batch_new();
         ing_state_put(m, b);
         if (has_work && now_us > m->hurried_us + HURRY_EVERY_US) {
@@ -206,6 +209,7 @@ save(struct ing_mongo *m, const struct ing_round *r)
         }
         (void)idx_submit(m->options.idx, &b); /* 0 only while closing */
         m->saved_us = now_us;
+        m->has_moved = false;
     }
     uint32_t time_s = 0, time_i = 0;
     (void)ing_position_time(&m->resume.position, &time_s, &time_i); /* else 0 */

@@ -93,6 +93,7 @@ struct ing_mongo {
     struct ing_relations *relations[2]; /* of the live generations, of those aside */
     uint64_t relation_ticket, relation_seen; /* last submitted, last known to be visible */
     size_t chunk_docs;         /* of a fetch; shrinks after time-outs */
+    bool has_moved;            /* the position, since it was last submitted */
     uint64_t saved_us, hurried_us; /* when the position was last submitted, and with a hurry */
     uint32_t scan_end_s, scan_end_i; /* operation time behind the last scan */
     unsigned n_idles_needed;   /* else: how often the stream must run dry after it */

@@ -131,6 +131,56 @@ rebuilds_a_dropped_or_renamed_collection(void **state)
 }
 
 static void
+survives_the_drop_of_the_database(void **state)
+{
+    struct rig r;
+    rig_init(&r, *state);
+    world_emotes(&r, 0, 50);
+    world_user(&r, 1, 0, "one");
+    rig_open(&r);
+    assert_true(rig_wait_ready(&r) && rig_settle(&r));
+    rig_command(&r, "{\"dropDatabase\": 1}");
+    world_emote(&r, 7, "after", 1);
+    for (int i = 0; i < 300 && (rig_count(&r, "emotes") != 1 || rig_count(&r, "users") != 0); i++)
+        assert_true(rig_settle(&r));
+    assert_int_equal(rig_count(&r, "emotes"), 1);
+    assert_int_equal(rig_count(&r, "users"), 0);
+    compare_assert_equal(&r);
+    rig_fini(&r);
+}
+
+/* Only what is mapped travels: a document at MongoDB's limit is one like the others. */
+static void
+takes_a_document_of_16_megabytes(void **state)
+{
+    enum { BYTES = 16 * 1000 * 1000 };
+    struct rig r;
+    bson_error_t error;
+    char *text = xmalloc(BYTES + 1);
+    memset(text, 'x', BYTES);
+    text[BYTES] = 0;
+    rig_init(&r, *state);
+    world_emote(&r, 1, "small", 1);
+    rig_open(&r);
+    assert_true(rig_wait_ready(&r));
+    mongoc_collection_t *c = mongoc_database_get_collection(r.db, "emotes");
+    bson_t *update = BCON_NEW("$set", "{", "blob", BCON_UTF8(text), "default_name", "large", "}");
+    bson_t all = BSON_INITIALIZER;
+    assert_true(mongoc_collection_update_one(c, &all, update, NULL, NULL, &error));
+    assert_true(rig_settle(&r));
+    struct arena arena = {0};
+    char id[27];
+    assert_non_null(strstr(
+        rig_doc(&r, "emotes", span_str(world_text('e', 1, id)), &arena).p, "\"large\""));
+    arena_fini(&arena);
+    bson_destroy(update);
+    mongoc_collection_destroy(c);
+    free(text);
+    compare_assert_equal(&r);
+    rig_fini(&r);
+}
+
+static void
 takes_bad_documents_in_its_stride(void **state)
 {
     struct rig r;
@@ -180,6 +230,8 @@ main(void)
         cmocka_unit_test(drops_write_backs_and_nothing_else),
         cmocka_unit_test(takes_bad_documents_in_its_stride),
         cmocka_unit_test(rebuilds_a_dropped_or_renamed_collection),
+        cmocka_unit_test(survives_the_drop_of_the_database),
+        cmocka_unit_test(takes_a_document_of_16_megabytes),
         cmocka_unit_test(converges_under_random_changes),
     };
     return cmocka_run_group_tests(tests, start, stop);
