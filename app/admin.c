@@ -114,7 +114,8 @@ static void
 answer_reindex(struct app *app, struct http_exchange *x)
 {
     if (!app->mongo) {
-        http_reply_error(x, 409, "there is no MongoDB to reindex from: the documents came over the API");
+        http_reply_error(x, 409,
+                         "there is no MongoDB to reindex from: the documents came over the API");
         return;
     }
     struct err err = {0};

@@ -36,7 +36,8 @@ print_collections(const struct json *list)
         (void)json_number(json_get(c, "bytes"), &bytes);
         struct span name = json_get_str(c, "name", SPAN_LIT("?"));
         printf("%-30.*s %12.0f %9.0f %14.0f  %s\n", SPAN_ARG(name), documents, segments, bytes,
-               complete && complete->type == JSON_BOOL && complete->boolean ? "complete" : "building");
+               complete && complete->type == JSON_BOOL && complete->boolean ? "complete"
+                                                                            : "building");
     }
 }
 

@@ -28,7 +28,8 @@ static const struct command COMMANDS[] = {
     {"search", app_search, 2, 2, "search COLLECTION QUERY", "ask a running server"},
     {"reindex", app_reindex, 0, 64, "reindex [COLLECTION...] [--wait]",
      "rebuild collections from MongoDB aside, then switch"},
-    {"check", app_check, 1, 1, "check DIR", "every invariant of an index directory no one serves from"},
+    {"check", app_check, 1, 1, "check DIR",
+     "every invariant of an index directory no one serves from"},
     {"config", app_config, 0, 0, "config", "every option, its value and where it comes from"},
 };
 
@@ -38,7 +39,8 @@ print_usage(FILE *to)
     fputs("tailfin: a search sidecar for MongoDB\n\nusage:\n", to);
     for (size_t i = 0; i < ARRAY_SIZE(COMMANDS); i++)
         fprintf(to, "  tailfin %-34s %s\n", COMMANDS[i].usage, COMMANDS[i].help);
-    fputs("\noptions (a flag, a line `name = value` of the file, or TAILFIN_NAME in the environment):\n",
+    fputs("\noptions (a flag, a line `name = value` of the file, or TAILFIN_NAME in the "
+          "environment):\n",
           to);
     struct conf *conf = app_options_empty();
     struct buf text = {0};

@@ -5,11 +5,6 @@
  */
 #include "app/monitor.h"
 
-#include <stdio.h>
-#include <sys/statvfs.h>
-#include <sys/sysinfo.h>
-#include <unistd.h>
-
 #include "base/clock.h"
 #include "base/json.h"
 
@@ -79,83 +74,48 @@ answer_state(struct app *app, struct http_exchange *x)
     http_reply(x, 200, JSON, &body);
 }
 
+static double
+median_ms(struct app *app, enum metric histogram)
+{
+    return (double)metrics_quantile(app->metrics, histogram, 0.5) / 1e3;
+}
+
 /* Rates are means since the start: /metrics has the counters for better ones. */
 static void
 answer_stats(struct app *app, struct http_exchange *x)
 {
     double seconds = (double)(clock_us() - app->begin_us) / 1e6;
     double searches = (double)metrics_read(app->metrics, M_SEARCHES);
-    double writes = (double)metrics_read(app->metrics, M_API_WRITES);
+    double writes = (double)metrics_read(app->metrics, M_API_WRITE_TIME);
+    double deletes = (double)metrics_read(app->metrics, M_API_DELETE_TIME);
+    double imports = (double)metrics_read(app->metrics, M_API_IMPORT_TIME);
     double requests = (double)metrics_read(app->metrics, M_HTTP_REQUESTS);
-    double search_ms = (double)metrics_quantile(app->metrics, M_SEARCH_TIME, 0.5) / 1e3;
     struct buf body = {0};
     buf_putc(&body, '{');
-    put_count(&body, "delete_latency_ms", 0);
-    put_count(&body, "delete_requests_per_second", 0);
-    put_count(&body, "import_latency_ms", 0);
-    put_count(&body, "import_requests_per_second", 0);
+    put_count(&body, "delete_latency_ms", median_ms(app, M_API_DELETE_TIME));
+    put_count(&body, "delete_requests_per_second", deletes / seconds);
+    put_count(&body, "import_latency_ms", median_ms(app, M_API_IMPORT_TIME));
+    put_count(&body, "import_requests_per_second", imports / seconds);
     buf_puts(&body, ",\"latency_ms\":{}");
-    put_count(&body, "overloaded_requests_per_second", 0);
+    put_count(&body, "overloaded_requests_per_second",
+              (double)metrics_read(app->metrics, M_SEARCHES_SHED) / seconds);
     put_count(&body, "pending_write_batches", 0);
     buf_puts(&body, ",\"requests_per_second\":{}");
-    put_count(&body, "search_latency_ms", search_ms);
+    put_count(&body, "search_latency_ms", median_ms(app, M_SEARCH_TIME));
     put_count(&body, "search_requests_per_second", searches / seconds);
     put_count(&body, "total_requests_per_second", requests / seconds);
-    put_count(&body, "write_latency_ms", 0);
+    put_count(&body, "write_latency_ms", median_ms(app, M_API_WRITE_TIME));
     put_count(&body, "write_requests_per_second", writes / seconds);
     buf_putc(&body, '}');
     http_reply(x, 200, JSON, &body);
 }
 
 static void
-put_text_count(struct buf *out, const char *name, uint64_t value)
-{
-    json_put_name(out, name);
-    buf_printf(out, "\"%llu\"", (unsigned long long)value);
-}
-
-static uint64_t
-resident_bytes(void)
-{
-    struct buf text = {0};
-    uint64_t pages = 0;
-    if (fs_read_path("/proc/self/statm", 4096, &text, NULL) == RC_OK) {
-        struct span rest = buf_span(&text);
-        (void)span_split(&rest, ' ');
-        if (!span_u64(span_split(&rest, ' '), &pages))
-            pages = 0;
-    }
-    buf_fini(&text);
-    return pages * (uint64_t)sysconf(_SC_PAGESIZE);
-}
-
-static void
 answer_machine(struct app *app, struct http_exchange *x)
 {
-    struct sysinfo machine = {0};
-    struct statvfs disk = {0};
-    (void)sysinfo(&machine); /* zeroes are shown where the kernel says nothing */
-    (void)statvfs(conf_str(app->conf, OPT_DATA_DIR), &disk);
-    uint64_t unit = machine.mem_unit ? machine.mem_unit : 1;
-    uint64_t resident = resident_bytes();
     struct buf body = {0};
-    buf_putc(&body, '{');
-    put_text_count(&body, "system_disk_total_bytes", disk.f_blocks * disk.f_frsize);
-    put_text_count(&body, "system_disk_used_bytes", (disk.f_blocks - disk.f_bavail) * disk.f_frsize);
-    put_text_count(&body, "system_memory_total_bytes", machine.totalram * unit);
-    put_text_count(&body, "system_memory_total_swap_bytes", machine.totalswap * unit);
-    put_text_count(&body, "system_memory_used_bytes", (machine.totalram - machine.freeram) * unit);
-    put_text_count(&body, "system_memory_used_swap_bytes",
-                   (machine.totalswap - machine.freeswap) * unit);
-    put_text_count(&body, "typesense_memory_active_bytes", resident);
-    put_text_count(&body, "typesense_memory_allocated_bytes", resident);
-    buf_puts(&body, ",\"typesense_memory_fragmentation_ratio\":\"0.00\"");
-    put_text_count(&body, "typesense_memory_mapped_bytes",
-                   metrics_read(app->metrics, M_INDEX_FILE_BYTES));
-    put_text_count(&body, "typesense_memory_metadata_bytes", 0);
-    put_text_count(&body, "typesense_memory_resident_bytes", resident);
-    put_text_count(&body, "typesense_memory_retained_bytes", 0);
-    buf_putc(&body, '}');
+    app_machine_write(&app->machine, conf_str(app->conf, OPT_DATA_DIR),
+                      metrics_read(app->metrics, M_INDEX_FILE_BYTES), &body);
     http_reply(x, 200, JSON, &body);
 }
 
@@ -166,9 +126,12 @@ struct monitor_route {
 };
 
 static const struct monitor_route ROUTES[] = {
-    {"health", NULL, answer_health},          {"metrics", "metrics:list", answer_metrics},
-    {"debug", "debug:list", answer_debug},     {"status", "status:list", answer_state},
-    {"stats.json", "stats:list", answer_stats}, {"metrics.json", "metrics:list", answer_machine},
+    {"health", NULL, answer_health},
+    {"metrics", "metrics:list", answer_metrics},
+    {"debug", "debug:list", answer_debug},
+    {"status", "status:list", answer_state},
+    {"stats.json", "stats:list", answer_stats},
+    {"metrics.json", "metrics:list", answer_machine},
 };
 
 bool

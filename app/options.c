@@ -23,8 +23,9 @@ app_options_empty(void)
  * whoever exports them should still be able to start the program.
  */
 static const char *const NOT_OPTIONS[] = {
-    "TAILFIN_CACHE=", "TAILFIN_HOME=", "TAILFIN_PORT=", "TAILFIN_SEED=", "TAILFIN_OWNER_PID=",
-    "TAILFIN_KILLS=", "TAILFIN_REQUESTS=", "TAILFIN_USERS=", "TAILFIN_MONGOD_",
+    "TAILFIN_CACHE=",    "TAILFIN_HOME=",      "TAILFIN_PORT=",
+    "TAILFIN_SEED=",     "TAILFIN_OWNER_PID=", "TAILFIN_KILLS=",
+    "TAILFIN_REQUESTS=", "TAILFIN_USERS=",     "TAILFIN_MONGOD_",
 };
 
 static bool

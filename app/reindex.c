@@ -111,7 +111,8 @@ app_reindex(const struct app_call *call)
     if (ok && conf_bool(call->conf, OPT_WAIT))
         ok = wait_for_end(call, &arena);
     else if (ok)
-        puts("the rebuild has begun; `tailfin reindex --wait` or GET /admin/reindex shows its progress");
+        puts("the rebuild has begun; `tailfin reindex --wait` or GET /admin/reindex shows its "
+             "progress");
     buf_fini(&path);
     arena_fini(&arena);
     return ok ? 0 : 1;

@@ -27,7 +27,8 @@ list_text_fields(const struct json *fields, struct buf *list)
     }
 }
 
-/* Every text field of the collection. Empty if there is none or the schema cannot be had (printed). */
+/* Every text field of the collection. Empty if there is none or the schema cannot be had (printed).
+ */
 static struct span
 text_fields(const struct app_call *call, struct arena *arena)
 {
@@ -39,7 +40,8 @@ text_fields(const struct app_call *call, struct arena *arena)
     if (app_ask(call->conf, "GET", path.p, arena, &schema)) {
         list_text_fields(json_get(&schema, "fields"), &list);
         if (list.n == 0)
-            fprintf(stderr, "error: %s has no text field: name some with --query-by\n", call->words[0]);
+            fprintf(stderr, "error: %s has no text field: name some with --query-by\n",
+                    call->words[0]);
     }
     struct span result = arena_dup(arena, buf_span(&list));
     buf_fini(&path);

@@ -38,7 +38,8 @@ app_serve(const struct conf *conf)
     /* 2. The log. */
     struct app app = {.conf = conf, .begin_us = clock_us()};
     enum log_level level = LOG_INFO;
-    (void)log_level_parse(span_str(conf_str(conf, OPT_LOG_LEVEL)), &level); /* the row's choices are its names */
+    (void)log_level_parse(span_str(conf_str(conf, OPT_LOG_LEVEL)),
+                          &level); /* the row's choices are its names */
     app.log = log_new(stderr, level);
     app.metrics = metrics_new();
     app.counts = metrics_block(app.metrics);
@@ -91,9 +92,10 @@ check_exposure(const struct app *app, struct err *err)
     while (rest.p) {
         struct span address = span_trim(span_split(&rest, ','));
         if (!is_loopback(address))
-            return err_set(err, RC_INVALID,
-                           "listening on %.*s lets others in: set --api-key, or listen on 127.0.0.1",
-                           SPAN_ARG(address));
+            return err_set(
+                err, RC_INVALID,
+                "listening on %.*s lets others in: set --api-key, or listen on 127.0.0.1",
+                SPAN_ARG(address));
     }
     return RC_OK;
 }
@@ -103,8 +105,8 @@ static void
 on_index_trouble(void *arg, const struct err *err)
 {
     struct app *app = arg;
-    log_line(app->log, LOG_ERROR, "index", "commit", "failed: %s; retrying, nothing is lost meanwhile",
-             err->text);
+    log_line(app->log, LOG_ERROR, "index", "commit",
+             "failed: %s; retrying, nothing is lost meanwhile", err->text);
 }
 
 static enum rc

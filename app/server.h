@@ -17,6 +17,8 @@
 #include "query/query.h"
 #include "schema/profile.h"
 
+#include "app/machine.h"
+
 struct app {
     const struct conf *conf;
     struct log *log;
@@ -30,6 +32,7 @@ struct app {
     struct ing_mongo *mongo; /* NULL: standalone */
     struct ing_api *api;
     struct http_server *http;
+    struct app_machine machine; /* what monitoring knows of the last look at it */
     uint64_t begin_us;
     atomic_bool is_started, is_stopping;
 };

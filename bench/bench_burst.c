@@ -28,7 +28,8 @@ struct burst {
 static void *
 search_on(void *arg)
 {
-    static const char *const WORDS[] = {"kappa", "peepo", "pog", "catjm", "hapy", "sad", "lul", "dance", "ez", "monka"};
+    static const char *const WORDS[] = {"kappa", "peepo", "pog",   "catjm", "hapy",
+                                        "sad",   "lul",   "dance", "ez",    "monka"};
     struct burst *b = arg;
     struct arena arena = {0};
     struct probe *probe = NULL;
@@ -37,11 +38,13 @@ search_on(void *arg)
         return NULL;
     for (size_t i = 0; !atomic_load(&b->is_over); i++) {
         char path[512];
-        snprintf(path, sizeof path,
-                 "/collections/emotes/documents/search?q=%s&query_by=default_name,tags&query_by_weights=4,1"
-                 "&filter_by=deleted:false&sort_by=_text_match(buckets:10):desc,score_top_all_time:desc"
-                 "&exhaustive_search=true&per_page=30&include_fields=id",
-                 WORDS[i % ARRAY_SIZE(WORDS)]);
+        snprintf(
+            path, sizeof path,
+            "/collections/emotes/documents/"
+            "search?q=%s&query_by=default_name,tags&query_by_weights=4,1"
+            "&filter_by=deleted:false&sort_by=_text_match(buckets:10):desc,score_top_all_time:desc"
+            "&exhaustive_search=true&per_page=30&include_fields=id",
+            WORDS[i % ARRAY_SIZE(WORDS)]);
         uint64_t begin_us = clock_us();
         b->n_failed += probe_found(probe, path, &arena) < 0;
         samples_add(&b->searches, clock_us() - begin_us);
@@ -63,7 +66,8 @@ wait_searchable(struct burst *b, int64_t n)
     double result = -1;
     char path[256];
     snprintf(path, sizeof path,
-             "/collections/emotes/documents/search?q=*&filter_by=score_top_weekly:%d&per_page=0", b->mark);
+             "/collections/emotes/documents/search?q=*&filter_by=score_top_weekly:%d&per_page=0",
+             b->mark);
     if (probe_open(b->url, b->key, &probe, &err) != RC_OK)
         return -1;
     while (result < 0 && clock_us() - begin_us < WAIT_US_MAX) {
@@ -101,8 +105,8 @@ run(struct burst *b, mongoc_collection_t *emotes)
     bson_t all = BSON_INITIALIZER, reply;
     pthread_t searcher;
     bson_t *update = BCON_NEW("$set", "{", "scores.top_weekly", BCON_INT32(b->mark), "updated_at",
-                              BCON_DATE_TIME((int64_t)(clock_wall_us() / 1000)), "search_updated_at",
-                              BCON_NULL, "}");
+                              BCON_DATE_TIME((int64_t)(clock_wall_us() / 1000)),
+                              "search_updated_at", BCON_NULL, "}");
     must(pthread_create(&searcher, NULL, search_on, b) == 0);
     uint64_t begin_us = clock_us();
     bool ok = mongoc_collection_update_many(emotes, &all, update, NULL, &reply, &error);
@@ -114,7 +118,8 @@ run(struct burst *b, mongoc_collection_t *emotes)
     double fresh_s = ok ? wait_searchable(b, n) : -1;
     atomic_store(&b->is_over, true);
     pthread_join(searcher, NULL);
-    printf("updateMany of %lld emotes took %.1f s\n", (long long)n, (double)(end_us - begin_us) / 1e6);
+    printf("updateMany of %lld emotes took %.1f s\n", (long long)n,
+           (double)(end_us - begin_us) / 1e6);
     printf("last change searchable %.1f s after it returned\n", fresh_s);
     samples_print(&b->searches, "searches meanwhile");
     printf("failed searches: %llu\n", (unsigned long long)b->n_failed);
@@ -133,14 +138,17 @@ main(int argc, char **argv)
         fprintf(stderr, "usage: bench_burst MONGODB_URI TAILFIN_URL KEY [--writeback]\n");
         return 2;
     }
-    struct burst b = {.uri = argv[1], .url = argv[2], .key = argv[3],
+    struct burst b = {.uri = argv[1],
+                      .url = argv[2],
+                      .key = argv[3],
                       .mark = (int32_t)(clock_wall_us() / 1000000 % 1000000000)};
     b.waits_for_writeback = argc > 4 && strcmp(argv[4], "--writeback") == 0;
     mongoc_init();
     mongoc_uri_t *uri = mongoc_uri_new(b.uri);
     mongoc_client_t *client = mongoc_client_new_from_uri(uri);
     mongoc_client_set_error_api(client, 2);
-    mongoc_collection_t *emotes = mongoc_client_get_collection(client, mongoc_uri_get_database(uri), "emotes");
+    mongoc_collection_t *emotes =
+        mongoc_client_get_collection(client, mongoc_uri_get_database(uri), "emotes");
     int status = run(&b, emotes);
     samples_fini(&b.searches);
     mongoc_collection_destroy(emotes);

@@ -27,10 +27,10 @@ struct fresh {
     uint32_t rate, seconds, n_emotes;
     struct corpus corpus;
     uint32_t n_writes;
-    _Atomic uint64_t *sent_us;  /* by number of the write; 0: not sent */
-    uint64_t *visible_us;       /* of the prober */
-    uint64_t *streamed_us;      /* of the change-stream reader */
-    struct map number_of_id;    /* search id -> number + 1; filled before the threads start */
+    _Atomic uint64_t *sent_us; /* by number of the write; 0: not sent */
+    uint64_t *visible_us;      /* of the prober */
+    uint64_t *streamed_us;     /* of the change-stream reader */
+    struct map number_of_id;   /* search id -> number + 1; filled before the threads start */
     atomic_bool is_over;
     atomic_bool has_failed;
     atomic_bool is_stream_open;
@@ -48,7 +48,8 @@ open_emotes(const struct fresh *f, mongoc_client_t **client)
 {
     mongoc_uri_t *uri = mongoc_uri_new(f->uri);
     *client = mongoc_client_new_from_uri(uri);
-    mongoc_collection_t *c = mongoc_client_get_collection(*client, mongoc_uri_get_database(uri), "emotes");
+    mongoc_collection_t *c =
+        mongoc_client_get_collection(*client, mongoc_uri_get_database(uri), "emotes");
     mongoc_uri_destroy(uri);
     return c;
 }
@@ -68,9 +69,9 @@ write_all(void *arg)
         bson_error_t error;
         corpus_id(&f->corpus, CORPUS_EMOTES, emote_of(f, i), id);
         bson_t *filter = BCON_NEW("_id", BCON_BIN(BSON_SUBTYPE_UUID, id, 16));
-        bson_t *update = BCON_NEW("$set", "{", "scores.top_daily", BCON_INT32((int32_t)(FIRST_NUMBER + i)),
-                                  "updated_at", BCON_DATE_TIME((int64_t)(clock_wall_us() / 1000)),
-                                  "search_updated_at", BCON_NULL, "}");
+        bson_t *update = BCON_NEW(
+            "$set", "{", "scores.top_daily", BCON_INT32((int32_t)(FIRST_NUMBER + i)), "updated_at",
+            BCON_DATE_TIME((int64_t)(clock_wall_us() / 1000)), "search_updated_at", BCON_NULL, "}");
         atomic_store(&f->sent_us[i], clock_us());
         if (!mongoc_collection_update_one(emotes, filter, update, NULL, NULL, &error)) {
             fprintf(stderr, "writing: %s\n", error.message);
@@ -131,8 +132,8 @@ note_event(struct fresh *f, const bson_t *event)
     bson_subtype_t subtype;
     uint32_t n;
     const uint8_t *bytes;
-    if (!bson_iter_init(&iter, event) || !bson_iter_find_descendant(&iter, "documentKey._id", &id) ||
-        !BSON_ITER_HOLDS_BINARY(&id))
+    if (!bson_iter_init(&iter, event) ||
+        !bson_iter_find_descendant(&iter, "documentKey._id", &id) || !BSON_ITER_HOLDS_BINARY(&id))
         return;
     char text[ULID_TEXT_N];
     bson_iter_binary(&id, &subtype, &n, &bytes);
@@ -221,7 +222,8 @@ main(int argc, char **argv)
 {
     struct fresh f = {.rate = 500, .seconds = 300, .n_emotes = 300000};
     if (argc < 4) {
-        fprintf(stderr, "usage: bench_fresh MONGODB_URI TAILFIN_URL KEY [--rate N] [--seconds N] [--emotes N]\n");
+        fprintf(stderr, "usage: bench_fresh MONGODB_URI TAILFIN_URL KEY [--rate N] [--seconds N] "
+                        "[--emotes N]\n");
         return 2;
     }
     f.uri = argv[1];
@@ -239,7 +241,8 @@ main(int argc, char **argv)
             f.n_emotes = (uint32_t)value;
     }
     struct err err = {0};
-    const struct corpus_options options = {.data_dir = "bench/data", .seed = 1, .n_emotes = f.n_emotes};
+    const struct corpus_options options = {
+        .data_dir = "bench/data", .seed = 1, .n_emotes = f.n_emotes};
     if (corpus_open(&options, &f.corpus, &err) != RC_OK) {
         fprintf(stderr, "%s\n", err.text);
         return 1;

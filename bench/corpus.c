@@ -199,7 +199,8 @@ put_scores(bson_t *b, uint64_t *state, uint32_t popularity)
 {
     bson_t scores;
     int top = (int)(popularity ? popularity % 2000000 : skewed(state, 100000, 9));
-    int monthly = (int)below(state, (uint64_t)top + 1), weekly = (int)below(state, (uint64_t)monthly + 1);
+    int monthly = (int)below(state, (uint64_t)top + 1),
+        weekly = (int)below(state, (uint64_t)monthly + 1);
     BSON_APPEND_DOCUMENT_BEGIN(b, "scores", &scores);
     BSON_APPEND_INT32(&scores, "trending_day", weekly > 100 ? (int)below(state, 1000000) : 0);
     BSON_APPEND_INT32(&scores, "trending_week", monthly > 200 ? (int)below(state, 1000000) : 0);
@@ -224,17 +225,19 @@ put_emote(const struct corpus *c, uint32_t i, uint64_t *state, bson_t *b)
     put_name(b, "default_name", nth_name(&c->emotes, i, room));
     put_tags(b, name);
     put_images(b, state, 1 + skewed(state, c->options.images_max, 1.5), id);
-    int flags = (below(state, 100) < 80) | (below(state, 100) < 3) << 1 | (below(state, 100) < 4) << 2 |
-                (below(state, 100) < 5) << 3 | (below(state, 100) < 40) << 4 |
-                (below(state, 100) < 45) << 6;
+    int flags = (below(state, 100) < 80) | (below(state, 100) < 3) << 1 |
+                (below(state, 100) < 4) << 2 | (below(state, 100) < 5) << 3 |
+                (below(state, 100) < 40) << 4 | (below(state, 100) < 45) << 6;
     BSON_APPEND_INT32(b, "flags", flags);
-    BSON_APPEND_DOUBLE(b, "aspect_ratio", below(state, 3) ? 1.0 : 0.5 + (double)below(state, 300) / 100);
+    BSON_APPEND_DOUBLE(b, "aspect_ratio",
+                       below(state, 3) ? 1.0 : 0.5 + (double)below(state, 300) / 100);
     BSON_APPEND_ARRAY_BEGIN(b, "attribution", &attribution);
     bson_append_array_end(b, &attribution);
     if (below(state, 100) == 0) {
         bson_t merged;
         BSON_APPEND_DOCUMENT_BEGIN(b, "merged", &merged);
-        put_id_of(&merged, "target_id", c, CORPUS_EMOTES, (uint32_t)below(state, c->options.n_emotes));
+        put_id_of(&merged, "target_id", c, CORPUS_EMOTES,
+                  (uint32_t)below(state, c->options.n_emotes));
         BSON_APPEND_DATE_TIME(&merged, "at", (int64_t)time_ms(c, CORPUS_EMOTES, i));
         bson_append_document_end(b, &merged);
     } else {
@@ -305,7 +308,8 @@ put_role(const struct corpus *c, uint32_t i, uint64_t *state, bson_t *b)
 }
 
 static void
-put_connection(bson_t *connections, uint32_t at, int platform, struct span name, struct span display)
+put_connection(bson_t *connections, uint32_t at, int platform, struct span name,
+               struct span display)
 {
     bson_t connection;
     char room[16], id[24];
@@ -327,8 +331,9 @@ put_connection(bson_t *connections, uint32_t at, int platform, struct span name,
 static void
 put_style(const struct corpus *c, uint32_t i, bson_t *b)
 {
-    static const char *const EMPTY[] = {"active_badge_id", "active_paint_id", "active_profile_picture",
-                                        "pending_profile_picture", "personal_emote_set_id"};
+    static const char *const EMPTY[] = {"active_badge_id", "active_paint_id",
+                                        "active_profile_picture", "pending_profile_picture",
+                                        "personal_emote_set_id"};
     bson_t style;
     BSON_APPEND_DOCUMENT_BEGIN(b, "style", &style);
     for (size_t k = 0; k < ARRAY_SIZE(EMPTY); k++)
@@ -391,7 +396,8 @@ put_node(bson_t *id, const char *key, const char *kind, const char *id_key,
     bson_append_document_end(id, &doc);
 }
 
-/* Mostly users who have a role; some roles that grant a badge. Edge i is distinct from all others. */
+/* Mostly users who have a role; some roles that grant a badge. Edge i is distinct from all others.
+ */
 static void
 put_edge(const struct corpus *c, uint32_t i, uint64_t *state, bson_t *b)
 {
@@ -417,7 +423,8 @@ void
 corpus_document(const struct corpus *c, enum corpus_kind kind, uint32_t i, bson_t *out)
 {
     typedef void put_function(const struct corpus *, uint32_t, uint64_t *, bson_t *);
-    static put_function *const PUT[CORPUS_KIND_N] = {put_emote, put_user, put_set, put_role, put_edge};
+    static put_function *const PUT[CORPUS_KIND_N] = {put_emote, put_user, put_set, put_role,
+                                                     put_edge};
     uint64_t state = state_of(c, kind, i);
     PUT[kind](c, i, &state, out);
 }

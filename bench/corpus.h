@@ -12,7 +12,8 @@
 struct corpus_options {
     const char *data_dir; /* bench/data */
     uint64_t seed;
-    uint32_t n_emotes, n_users, n_sets, n_edges; /* n_roles: as many as there are names, at most 60 */
+    uint32_t n_emotes, n_users, n_sets,
+        n_edges;              /* n_roles: as many as there are names, at most 60 */
     uint32_t set_entries_max; /* 0..this many entries, few of them long */
     uint32_t images_max;      /* per emote, 1..this many; 130 bytes each */
 };
@@ -24,7 +25,14 @@ struct corpus {
     uint32_t n_roles;
 };
 
-enum corpus_kind { CORPUS_EMOTES, CORPUS_USERS, CORPUS_SETS, CORPUS_ROLES, CORPUS_EDGES, CORPUS_KIND_N };
+enum corpus_kind {
+    CORPUS_EMOTES,
+    CORPUS_USERS,
+    CORPUS_SETS,
+    CORPUS_ROLES,
+    CORPUS_EDGES,
+    CORPUS_KIND_N
+};
 
 /* The MongoDB collection of a kind. */
 const char *corpus_collection(enum corpus_kind kind);

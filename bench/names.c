@@ -30,7 +30,8 @@ read_line(struct span line, struct arena *scratch, struct arena *arena, struct m
     struct json v;
     if (json_parse(line, scratch, &v, NULL) != RC_OK)
         return false;
-    struct span name = span_trim(json_get_str(&v, "name", json_get_str(&v, "handle", SPAN_LIT(""))));
+    struct span name =
+        span_trim(json_get_str(&v, "name", json_get_str(&v, "handle", SPAN_LIT(""))));
     bool is_new = false;
     if (name.n == 0 || name.n > NAME_MAX_BYTES)
         return false;
@@ -62,7 +63,8 @@ bench_names_read(const char *path, struct arena *arena, struct bench_names *out,
         names.v = arena_grow(arena, names.v, &cap, names.n + 1, sizeof *names.v);
         names.n += read_line(span_str(line), &scratch, arena, &seen, &names.v[names.n]);
     }
-    enum rc rc = gzeof(file) ? RC_OK : err_set(err, RC_CORRUPT, "%s cannot be read to its end", path);
+    enum rc rc =
+        gzeof(file) ? RC_OK : err_set(err, RC_CORRUPT, "%s cannot be read to its end", path);
     if (rc == RC_OK && names.n == 0)
         rc = err_set(err, RC_CORRUPT, "%s holds no names", path);
     gzclose(file);

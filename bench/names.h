@@ -13,7 +13,7 @@ struct bench_name {
     struct span display;     /* of a handle; else empty */
     const struct span *tags; /* of an emote */
     uint32_t n_tags;
-    uint32_t popularity;     /* 0: not known */
+    uint32_t popularity; /* 0: not known */
 };
 
 struct bench_names {

@@ -13,7 +13,8 @@ struct probe;
 /* url: "http://127.0.0.1:8108"; key may be "". */
 MUST_USE enum rc probe_open(const char *url, const char *key, struct probe **out, struct err *err);
 void probe_close(struct probe *p);
-/* GET path; the answer parsed into the arena, which is reset before. False for anything but a 200 (printed). */
+/* GET path; the answer parsed into the arena, which is reset before. False for anything but a 200
+ * (printed). */
 bool probe_get(struct probe *p, const char *path, struct arena *arena, struct json *out);
 /* The member "found" of a search; -1 on failure. */
 int64_t probe_found(struct probe *p, const char *path, struct arena *arena);

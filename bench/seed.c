@@ -70,7 +70,8 @@ fill(struct seeder *s, enum corpus_kind kind)
     }
     double seconds = (double)(clock_us() - begin_us) / 1e6;
     if (ok)
-        printf("%s  %-18s %u documents in %.1f s\n", isatty(STDOUT_FILENO) ? "\r" : "", name, n, seconds);
+        printf("%s  %-18s %u documents in %.1f s\n", isatty(STDOUT_FILENO) ? "\r" : "", name, n,
+               seconds);
     free(docs);
     mongoc_collection_destroy(to);
     return ok;
@@ -83,9 +84,9 @@ make_indexes(struct seeder *s)
     bson_error_t error;
     bool ok = true;
     for (int kind = 0; ok && kind < CORPUS_EDGES; kind++) {
-        bson_t *command = BCON_NEW("createIndexes", BCON_UTF8(corpus_collection(kind)), "indexes", "[",
-                                   "{", "key", "{", "search_updated_at", BCON_INT32(1), "}", "name",
-                                   BCON_UTF8("search_updated_at_1"), "}", "]");
+        bson_t *command = BCON_NEW("createIndexes", BCON_UTF8(corpus_collection(kind)), "indexes",
+                                   "[", "{", "key", "{", "search_updated_at", BCON_INT32(1), "}",
+                                   "name", BCON_UTF8("search_updated_at_1"), "}", "]");
         ok = mongoc_database_command_simple(s->database, command, NULL, NULL, &error);
         bson_destroy(command);
     }
@@ -110,12 +111,15 @@ is_filled(struct seeder *s, const bson_t *mark)
     mongoc_collection_t *marks = mongoc_database_get_collection(s->database, MARK);
     mongoc_collection_t *emotes = mongoc_database_get_collection(s->database, "emotes");
     int64_t n_same = mongoc_collection_count_documents(marks, mark, NULL, NULL, NULL, &error);
-    int64_t n_emotes = n_same < 0 ? -1 : mongoc_collection_estimated_document_count(emotes, NULL, NULL, NULL, &error);
+    int64_t n_emotes =
+        n_same < 0 ? -1
+                   : mongoc_collection_estimated_document_count(emotes, NULL, NULL, NULL, &error);
     int result = n_same > 0 ? 1 : n_emotes == 0 ? 0 : -1;
     if (n_same < 0 || n_emotes < 0)
         say_failed("asking MongoDB", &error);
     else if (result < 0)
-        fprintf(stderr, "error: the database holds other data already; name another one in the URI or drop it\n");
+        fprintf(stderr, "error: the database holds other data already; name another one in the URI "
+                        "or drop it\n");
     mongoc_collection_destroy(marks);
     mongoc_collection_destroy(emotes);
     bson_destroy(&empty);
@@ -137,7 +141,8 @@ seed(struct seeder *s)
         ok = make_indexes(s);
     if (ok && filled == 0) {
         mongoc_collection_t *marks = mongoc_database_get_collection(s->database, MARK);
-        ok = mongoc_collection_insert_one(marks, mark, NULL, NULL, &error) || say_failed("marking", &error);
+        ok = mongoc_collection_insert_one(marks, mark, NULL, NULL, &error) ||
+             say_failed("marking", &error);
         mongoc_collection_destroy(marks);
     }
     bson_destroy(mark);
@@ -153,8 +158,8 @@ static bool
 read_flags(int argc, char **argv, struct corpus_options *o)
 {
     uint32_t number = (uint32_t)o->seed;
-    const struct flag flags[] = {{"--emotes", &o->n_emotes}, {"--users", &o->n_users},
-                                 {"--sets", &o->n_sets}, {"--edges", &o->n_edges},
+    const struct flag flags[] = {{"--emotes", &o->n_emotes},   {"--users", &o->n_users},
+                                 {"--sets", &o->n_sets},       {"--edges", &o->n_edges},
                                  {"--images", &o->images_max}, {"--entries", &o->set_entries_max},
                                  {"--seed", &number}};
     for (int i = 2; i < argc; i += 2) {
@@ -180,15 +185,21 @@ read_flags(int argc, char **argv, struct corpus_options *o)
 int
 main(int argc, char **argv)
 {
-    struct corpus_options options = {.data_dir = "bench/data", .seed = 1, .n_emotes = 60000,
-                                     .n_users = 20000, .n_sets = 6000, .n_edges = 3000,
-                                     .set_entries_max = 300, .images_max = 6};
+    struct corpus_options options = {.data_dir = "bench/data",
+                                     .seed = 1,
+                                     .n_emotes = 60000,
+                                     .n_users = 20000,
+                                     .n_sets = 6000,
+                                     .n_edges = 3000,
+                                     .set_entries_max = 300,
+                                     .images_max = 6};
     struct seeder s = {0};
     struct err err = {0};
     bson_error_t error;
     if (argc < 2) {
-        fprintf(stderr, "usage: tailfin-seed mongodb://HOST/DATABASE [--emotes N] [--users N] [--sets N] "
-                        "[--edges N] [--images N] [--entries N] [--seed N] [--data DIR]\n");
+        fprintf(stderr,
+                "usage: tailfin-seed mongodb://HOST/DATABASE [--emotes N] [--users N] [--sets N] "
+                "[--edges N] [--images N] [--entries N] [--seed N] [--data DIR]\n");
         return 2;
     }
     if (!read_flags(argc, argv, &options))

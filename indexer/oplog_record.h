@@ -8,7 +8,7 @@
 struct ing_oplog_record {
     bool is_delete;
     uint32_t uid;
-    uint64_t seq;     /* of a new document */
+    uint64_t seq; /* of a new document */
     struct span id;
     struct span json; /* the document as stored; empty for a delete */
 };

@@ -10,12 +10,14 @@
 #include "indexer/oplog_record.h"
 #include "indexer/record.h"
 
-static const char SCHEMA[] =
-    "{\"name\":\"c\",\"fields\":["
-    "{\"name\":\"s\",\"type\":\"string\",\"optional\":true},{\"name\":\"i\",\"type\":\"int32\",\"optional\":true},"
-    "{\"name\":\"l\",\"type\":\"int64\",\"optional\":true},{\"name\":\"f\",\"type\":\"float\",\"optional\":true},"
-    "{\"name\":\"b\",\"type\":\"bool\",\"optional\":true},{\"name\":\"ss\",\"type\":\"string[]\",\"optional\":true},"
-    "{\"name\":\"must\",\"type\":\"string\"}]}";
+static const char SCHEMA[] = "{\"name\":\"c\",\"fields\":["
+                             "{\"name\":\"s\",\"type\":\"string\",\"optional\":true},{\"name\":"
+                             "\"i\",\"type\":\"int32\",\"optional\":true},"
+                             "{\"name\":\"l\",\"type\":\"int64\",\"optional\":true},{\"name\":"
+                             "\"f\",\"type\":\"float\",\"optional\":true},"
+                             "{\"name\":\"b\",\"type\":\"bool\",\"optional\":true},{\"name\":"
+                             "\"ss\",\"type\":\"string[]\",\"optional\":true},"
+                             "{\"name\":\"must\",\"type\":\"string\"}]}";
 
 struct row {
     const char *in;
@@ -32,22 +34,32 @@ static const struct row ROWS[] = {
     {"{\"id\":\"1\",\"must\":\"x\",\"s\":null}", ING_DIRTY_REJECT, "{\"id\":\"1\",\"must\":\"x\"}"},
     {"{\"id\":\"1\",\"must\":\"x\",\"i\":\"12\"}", ING_DIRTY_REJECT, NULL},
     {"{\"id\":\"1\",\"must\":\"x\",\"i\":1.0}", ING_DIRTY_REJECT, NULL},
-    {"{\"id\":\"1\",\"must\":\"x\",\"f\":1}", ING_DIRTY_REJECT, "{\"f\":1,\"id\":\"1\",\"must\":\"x\"}"},
-    {"{\"id\":\"1\",\"must\":\"x\",\"f\":1.0}", ING_DIRTY_REJECT, "{\"f\":1.0,\"id\":\"1\",\"must\":\"x\"}"},
-    {"{\"id\":\"1\",\"must\":\"x\",\"i\":\"12\"}", ING_DIRTY_COERCE_OR_REJECT, "{\"i\":12,\"id\":\"1\",\"must\":\"x\"}"},
-    {"{\"id\":\"1\",\"must\":\"x\",\"i\":1.9}", ING_DIRTY_COERCE_OR_REJECT, "{\"i\":1,\"id\":\"1\",\"must\":\"x\"}"},
-    {"{\"id\":\"1\",\"must\":\"x\",\"i\":true}", ING_DIRTY_COERCE_OR_REJECT, "{\"i\":1,\"id\":\"1\",\"must\":\"x\"}"},
-    {"{\"id\":\"1\",\"must\":\"x\",\"f\":\"1.5\"}", ING_DIRTY_COERCE_OR_REJECT, "{\"f\":1.5,\"id\":\"1\",\"must\":\"x\"}"},
-    {"{\"id\":\"1\",\"must\":\"x\",\"b\":\"true\"}", ING_DIRTY_COERCE_OR_REJECT, "{\"b\":true,\"id\":\"1\",\"must\":\"x\"}"},
-    {"{\"id\":\"1\",\"must\":\"x\",\"b\":1}", ING_DIRTY_COERCE_OR_REJECT, "{\"b\":true,\"id\":\"1\",\"must\":\"x\"}"},
+    {"{\"id\":\"1\",\"must\":\"x\",\"f\":1}", ING_DIRTY_REJECT,
+     "{\"f\":1,\"id\":\"1\",\"must\":\"x\"}"},
+    {"{\"id\":\"1\",\"must\":\"x\",\"f\":1.0}", ING_DIRTY_REJECT,
+     "{\"f\":1.0,\"id\":\"1\",\"must\":\"x\"}"},
+    {"{\"id\":\"1\",\"must\":\"x\",\"i\":\"12\"}", ING_DIRTY_COERCE_OR_REJECT,
+     "{\"i\":12,\"id\":\"1\",\"must\":\"x\"}"},
+    {"{\"id\":\"1\",\"must\":\"x\",\"i\":1.9}", ING_DIRTY_COERCE_OR_REJECT,
+     "{\"i\":1,\"id\":\"1\",\"must\":\"x\"}"},
+    {"{\"id\":\"1\",\"must\":\"x\",\"i\":true}", ING_DIRTY_COERCE_OR_REJECT,
+     "{\"i\":1,\"id\":\"1\",\"must\":\"x\"}"},
+    {"{\"id\":\"1\",\"must\":\"x\",\"f\":\"1.5\"}", ING_DIRTY_COERCE_OR_REJECT,
+     "{\"f\":1.5,\"id\":\"1\",\"must\":\"x\"}"},
+    {"{\"id\":\"1\",\"must\":\"x\",\"b\":\"true\"}", ING_DIRTY_COERCE_OR_REJECT,
+     "{\"b\":true,\"id\":\"1\",\"must\":\"x\"}"},
+    {"{\"id\":\"1\",\"must\":\"x\",\"b\":1}", ING_DIRTY_COERCE_OR_REJECT,
+     "{\"b\":true,\"id\":\"1\",\"must\":\"x\"}"},
     {"{\"id\":\"1\",\"must\":5}", ING_DIRTY_COERCE_OR_REJECT, "{\"id\":\"1\",\"must\":\"5\"}"},
     {"{\"id\":\"1\",\"must\":\"x\",\"ss\":\"y\"}", ING_DIRTY_COERCE_OR_REJECT, NULL},
     {"{\"id\":\"1\",\"must\":\"x\",\"ss\":[\"y\",5]}", ING_DIRTY_COERCE_OR_REJECT,
      "{\"id\":\"1\",\"must\":\"x\",\"ss\":[\"y\",\"5\"]}"},
     {"{\"id\":\"1\",\"must\":\"x\",\"i\":\"no\"}", ING_DIRTY_COERCE_OR_REJECT, NULL},
-    {"{\"id\":\"1\",\"must\":\"x\",\"i\":\"no\"}", ING_DIRTY_COERCE_OR_DROP, "{\"id\":\"1\",\"must\":\"x\"}"},
+    {"{\"id\":\"1\",\"must\":\"x\",\"i\":\"no\"}", ING_DIRTY_COERCE_OR_DROP,
+     "{\"id\":\"1\",\"must\":\"x\"}"},
     {"{\"id\":\"1\",\"must\":\"x\",\"i\":\"12\"}", ING_DIRTY_DROP, "{\"id\":\"1\",\"must\":\"x\"}"},
-    {"{\"id\":\"1\",\"must\":\"x\",\"ss\":[\"y\",5]}", ING_DIRTY_DROP, "{\"id\":\"1\",\"must\":\"x\",\"ss\":[\"y\"]}"},
+    {"{\"id\":\"1\",\"must\":\"x\",\"ss\":[\"y\",5]}", ING_DIRTY_DROP,
+     "{\"id\":\"1\",\"must\":\"x\",\"ss\":[\"y\"]}"},
     {"{\"id\":\"1\",\"must\":5}", ING_DIRTY_DROP, NULL},
     {"{\"id\":\"1\",\"must\":\"x\",\"l\":9223372036854775807}", ING_DIRTY_REJECT,
      "{\"id\":\"1\",\"l\":9223372036854775807,\"must\":\"x\"}"},
@@ -79,12 +91,14 @@ documents_are_checked_and_coerced(void **state)
         struct ing_record built;
         struct json object;
         parse(ROWS[i].in, &arena, &object);
-        enum rc rc = ing_record_build(&schema, &analyzer, &object, ROWS[i].dirty, &arena, &built, &err);
+        enum rc rc =
+            ing_record_build(&schema, &analyzer, &object, ROWS[i].dirty, &arena, &built, &err);
         if (!ROWS[i].out) {
             if (rc != RC_INVALID || !err.text[0])
                 fail_msg("%s: accepted", ROWS[i].in);
         } else if (rc != RC_OK || !span_eq_str(built.doc.json, ROWS[i].out)) {
-            fail_msg("%s: %s, stored %.*s", ROWS[i].in, err.text, rc == RC_OK ? (int)built.doc.json.n : 0, rc == RC_OK ? built.doc.json.p : "");
+            fail_msg("%s: %s, stored %.*s", ROWS[i].in, err.text,
+                     rc == RC_OK ? (int)built.doc.json.n : 0, rc == RC_OK ? built.doc.json.p : "");
         }
     }
     arena_fini(&arena);
@@ -115,7 +129,8 @@ static void
 log_records_read_back(void **state)
 {
     (void)state;
-    const struct ing_oplog_record in = {.uid = 300, .seq = 1u << 20, .id = SPAN_LIT("a\0b"), .json = SPAN_LIT("{}")};
+    const struct ing_oplog_record in = {
+        .uid = 300, .seq = 1u << 20, .id = SPAN_LIT("a\0b"), .json = SPAN_LIT("{}")};
     struct ing_oplog_record out;
     struct buf bytes = {0};
     ing_oplog_write(&bytes, &in);
