@@ -5,6 +5,8 @@
 
 #include <stdio.h>
 
+#include "base/clock.h"
+
 enum {
     LOOP_BODY_MAX = 64 << 10, /* a larger body is parsed outside the loop */
     FILTER_GROUP = 2048,      /* documents of a write by filter that share a sync */
@@ -88,9 +90,18 @@ ing_api_read_write(struct ing_api *a, struct http_exchange *x, struct ing_job *j
 
 /* ---- the single lane ---- */
 
+/* Called before the answer, with which the exchange ends. */
+static void
+observe(struct ing_api *a, const struct http_exchange *x, bool is_delete)
+{
+    metrics_observe(a->counts, is_delete ? M_API_DELETE_TIME : M_API_WRITE_TIME,
+                    clock_us() - http_exchange_begin_us(x));
+}
+
 static void
 answer_write(struct ing_api *a, const struct ing_job *job, const struct ing_write *w)
 {
+    observe(a, job->x, w->action == ING_DELETE);
     if (w->rc == RC_OK) {
         metrics_add(a->counts, M_API_WRITES, 1);
         ing_api_answer(job->x, job->status, w->stored);
@@ -238,6 +249,7 @@ write_and_answer(struct ing_api *a, struct http_exchange *x, const struct ids *i
     struct buf body = {0};
     uint64_t n = 0;
     enum rc rc = write_all(a, ids, pattern, &n, &err);
+    observe(a, x, pattern->action == ING_DELETE);
     if (rc != RC_OK) {
         ing_api_refuse(x, rc, &err);
         return;

@@ -13,6 +13,8 @@
 #include <errno.h>
 #include <stdio.h>
 
+#include "base/clock.h"
+
 enum {
     PIECE_BYTES = 128 << 10,
     GROUP_LINES = 4096, /* a group shares a sync and a publication */
@@ -311,6 +313,7 @@ ing_api_import(struct ing_api *a, struct http_exchange *x)
     im->x = x;
     if (read_parameters(im)) {
         enum rc rc = run(im, &err);
+        metrics_observe(a->counts, M_API_IMPORT_TIME, clock_us() - http_exchange_begin_us(x));
         if (rc == RC_OK)
             answer(im);
         else
