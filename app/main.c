@@ -74,24 +74,19 @@ static int
 run(const struct command *command, int argc, char *const *argv)
 {
     struct err err = {0};
-    struct app_call call = {0};
-    struct conf *conf = NULL;
-    const char **words = xcalloc((size_t)argc + 1, sizeof *words);
-    int status = 2;
-    if (app_options_read(argc, argv, environ, &conf, words, &call.n_words, &err) != RC_OK) {
+    struct app_line line = {0};
+    if (app_options_read(argc, argv, environ, &line, &err) != RC_OK) {
         fprintf(stderr, "error: %s\n", err.text);
-        goto out;
+        return 2;
     }
-    if (call.n_words < command->min_words || call.n_words > command->max_words) {
+    int status = 2;
+    if (line.n_words < command->min_words || line.n_words > command->max_words) {
         fprintf(stderr, "usage: tailfin %s\n", command->usage);
-        goto out;
+    } else {
+        const struct app_call call = {line.conf, line.words, line.n_words};
+        status = command->run(&call);
     }
-    call.conf = conf;
-    call.words = words;
-    status = command->run(&call);
-out:
-    conf_free(conf);
-    free(words);
+    app_line_fini(&line);
     return status;
 }
 

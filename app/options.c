@@ -56,45 +56,57 @@ without_others(char *const *environ_list)
 
 /* Flags may stand between words: `tailfin search emotes kappa --per-page 3`. */
 static enum rc
-read_flags(struct conf *conf, int argc, char *const *argv, const char **words, int *n_words,
-           struct err *err)
+read_flags(int argc, char *const *argv, struct app_line *line, struct err *err)
 {
-    *n_words = 0;
+    line->n_words = 0;
     for (int at = 0; at < argc;) {
         int n_read = 0;
-        enum rc rc = conf_read_args(conf, argc - at, argv + at, &n_read, err);
+        enum rc rc = conf_read_args(line->conf, argc - at, argv + at, &n_read, err);
         if (rc != RC_OK)
             return rc;
         at += n_read;
         if (at < argc)
-            words[(*n_words)++] = argv[at++];
+            line->words[line->n_words++] = argv[at++];
     }
     return RC_OK;
 }
 
+static struct app_line
+empty_line(int argc)
+{
+    return (struct app_line){.conf = app_options_empty(),
+                             .words = xcalloc((size_t)argc + 1, sizeof(char *))};
+}
+
 enum rc
-app_options_read(int argc, char *const *argv, char *const *environ_list, struct conf **out,
-                 const char **words, int *n_words, struct err *err)
+app_options_read(int argc, char *const *argv, char *const *environ_list, struct app_line *out,
+                 struct err *err)
 {
     /* The file's name comes from the stronger sources, so these are read twice. */
-    struct conf *probe = app_options_empty();
-    struct conf *conf = app_options_empty();
+    struct app_line probe = empty_line(argc), line = empty_line(argc);
     char **variables = without_others(environ_list);
-    enum rc rc = conf_read_env(probe, "TAILFIN", variables, err);
+    enum rc rc = conf_read_env(probe.conf, "TAILFIN", variables, err);
     if (rc == RC_OK)
-        rc = read_flags(probe, argc, argv, words, n_words, err);
-    if (rc == RC_OK && conf_str(probe, OPT_CONFIG))
-        rc = conf_read_file(conf, conf_str(probe, OPT_CONFIG), err);
+        rc = read_flags(argc, argv, &probe, err);
+    if (rc == RC_OK && conf_str(probe.conf, OPT_CONFIG))
+        rc = conf_read_file(line.conf, conf_str(probe.conf, OPT_CONFIG), err);
     if (rc == RC_OK)
-        rc = conf_read_env(conf, "TAILFIN", variables, err);
+        rc = conf_read_env(line.conf, "TAILFIN", variables, err);
     if (rc == RC_OK)
-        rc = read_flags(conf, argc, argv, words, n_words, err);
-    conf_free(probe);
+        rc = read_flags(argc, argv, &line, err);
+    app_line_fini(&probe);
     free(variables);
-    if (rc != RC_OK) {
-        conf_free(conf);
-        return rc;
-    }
-    *out = conf;
-    return RC_OK;
+    if (rc != RC_OK)
+        app_line_fini(&line);
+    else
+        *out = line;
+    return rc;
+}
+
+void
+app_line_fini(struct app_line *line)
+{
+    conf_free(line->conf);
+    free(line->words);
+    *line = (struct app_line){0};
 }

@@ -14,15 +14,20 @@ enum app_option {
 };
 #undef OPTION
 
+struct app_line { /* a command line, as understood */
+    struct conf *conf;
+    const char **words; /* those that are no flags; borrowed from argv, the list is owned */
+    int n_words;
+};
+
 /*
  * Reads the file (of --config or TAILFIN_CONFIG), the environment and the
- * flags of argv, in rising order of precedence. Words that are no flags are
- * put into words (room for argc), *n_words of them, borrowed from argv.
- * RC_INVALID with a sentence that ends in the row's help.
+ * flags of argv, in rising order of precedence. RC_INVALID with a sentence
+ * that ends in the row's help. app_line_fini frees what *out holds.
  */
 MUST_USE enum rc app_options_read(int argc, char *const *argv, char *const *environ_list,
-                                  struct conf **out, const char **words, int *n_words,
-                                  struct err *err);
+                                  struct app_line *out, struct err *err);
+void app_line_fini(struct app_line *line);
 
 /* The rows with nothing read, for --help. The caller frees. */
 MUST_USE struct conf *app_options_empty(void);
