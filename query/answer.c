@@ -7,6 +7,7 @@
 
 #include "base/clock.h"
 #include "base/json.h"
+
 #include "query/fields.h"
 #include "query/highlight.h"
 
@@ -71,6 +72,9 @@ put_text_match(const struct writer *w, uint64_t score)
     uint64_t typo = 255 - (score >> (is_max ? 35 : 27) & 0xff);
     uint64_t n_tokens = w->a->match ? qry_match_n_tokens(w->a->match) : 0;
     struct buf *out = w->out;
+
+    if (n_tokens == 0)
+        n_tokens = 1; /* the match-all marker counts as a token */
 
     buf_puts(out, ",\"text_match\":");
     json_put_i64(out, (int64_t)score);

@@ -5,12 +5,13 @@
  */
 #include "query/facet.h"
 
+#include <math.h>
+
 #include "base/clock.h"
 #include "base/json.h"
 #include "base/map.h"
-#include "query/group.h"
 
-#include <math.h>
+#include "query/group.h"
 
 enum { VALUES_MAX = 1024, CLOCK_EVERY = 1 << 14 };
 
@@ -148,7 +149,7 @@ is_repeated(const struct idx_column *c, uint32_t begin, uint32_t at)
         bool is_same = c->type == SCH_INT32   ? c->i32[i] == c->i32[at]
                        : c->type == SCH_INT64 ? c->i64[i] == c->i64[at]
                        : c->type == SCH_BOOL  ? c->b8[i] == c->b8[at]
-                                              : !(c->f32[i] < c->f32[at]) && !(c->f32[i] > c->f32[at]);
+                                              : memcmp(&c->f32[i], &c->f32[at], 4) == 0;
         if (is_same)
             return true;
     }
@@ -339,7 +340,8 @@ write_stats(const struct tally *t, bool has_query, struct buf *out)
         n += t->entries[i].count;
     }
     buf_puts(out, "\"stats\":{");
-    if (n > 0 && t->field->type != SCH_BOOL) {
+    bool is_number = t->field->type != SCH_BOOL && t->field->type != SCH_STRING;
+    if (n > 0 && is_number) {
         buf_puts(out, "\"avg\":");
         json_put_double(out, sum / (double)n);
         buf_puts(out, ",\"max\":");

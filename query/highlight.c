@@ -43,7 +43,7 @@ struct qry_highlighter {
 static bool
 is_shown(const struct qry_plan *plan, struct span name)
 {
-    if (qry_names_has(&plan->exclude, name))
+    if (qry_names_has(&plan->exclude, name) || qry_names_has(&plan->exclude, SPAN_LIT("*")))
         return false;
     return plan->includes_all || qry_names_has(&plan->include, name);
 }
@@ -84,7 +84,7 @@ qry_highlighter_new(const struct qry_plan *plan, const struct qry_match *match,
 
 /* ---- marks of one text ---- */
 
-/* The query token that a term stood for; a field that was not queried borrows from those that were. */
+/* The query token that a term stood for; a field not queried borrows from those that were. */
 static int32_t
 explain(const struct qry_highlighter *h, uint32_t field, struct span term)
 {

@@ -99,7 +99,7 @@ texts(void **state)
                 "{\"facet_counts\":[],\"found\":2,\"hits\":[{\"document\":{\"id\":\"b\\\"\"},"
                 "\"highlight\":{},\"highlights\":[],\"text_match\":100,\"text_match_info\":{"
                 "\"best_field_score\":\"0\",\"best_field_weight\":12,\"fields_matched\":4,"
-                "\"num_tokens_dropped\":0,\"score\":\"100\",\"tokens_matched\":0,"
+                "\"num_tokens_dropped\":1,\"score\":\"100\",\"tokens_matched\":0,"
                 "\"typo_prefix_score\":255}}],\"out_of\":2,\"page\":1,\"request_params\":{"
                 "\"collection_name\":\"c\",\"first_q\":\"*\",\"per_page\":1,\"q\":\"*\"},"
                 "\"search_cutoff\":false}");
