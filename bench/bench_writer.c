@@ -273,8 +273,8 @@ update(struct bench *b, uint64_t per_second, uint64_t seconds)
     wait_for(b, ticket, IDX_VISIBLE);
     double s = (double)(clock_us() - began) / 1e6;
     wait_for(b, ticket, IDX_DURABLE); /* also: the histogram is ours again */
-    printf("updates        %.0f documents/s; segments %.1f on average, %u at most\n",
-           (double)n / s, (double)b->views_sum / (double)b->n_views, b->views_max);
+    printf("updates        %.0f documents/s; segments %.1f on average, %u at most\n", (double)n / s,
+           (double)b->views_sum / (double)b->n_views, b->views_max);
     hist_print(&b->visible, "visible after ");
     print_state(b, "after updates");
     idx_reader_free(r);

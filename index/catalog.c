@@ -122,8 +122,7 @@ idx_catalog_entry(struct idx_catalog *c, struct span kind, struct span key, stru
         own_free(c->entries[at].kind);
     if (value.p && !is_there) {
         c->entries = xgrow(c->entries, &c->cap_entries, c->n_entries + 1, sizeof c->entries[0]);
-        memmove(&c->entries[at + 1], &c->entries[at],
-                (c->n_entries - at) * sizeof c->entries[0]);
+        memmove(&c->entries[at + 1], &c->entries[at], (c->n_entries - at) * sizeof c->entries[0]);
         c->n_entries++;
     }
     if (value.p) {
@@ -258,8 +257,8 @@ idx_generation_publish(struct idx_generation *g)
         const struct idx_part *part = &g->parts[i];
         p->segs[i] = idx_seg_acquire(part->seg);
         p->lives[i] = idx_live_acquire(part->live);
-        views[i] = (struct idx_view){part->seg->segment, part->live->words, part->n_docs,
-                                     part->n_live};
+        views[i] =
+            (struct idx_view){part->seg->segment, part->live->words, part->n_docs, part->n_live};
         p->c.n_docs += part->n_live;
     }
     idx_published_release(g->published);

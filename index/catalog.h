@@ -15,8 +15,8 @@ struct idx_generation {
     struct idx_schema *schema; /* a reference */
     uint64_t analyzer;
     bool is_complete, is_named;
-    bool is_changed;           /* since `published` was made */
-    bool is_merging;           /* a merge of its file parts is running */
+    bool is_changed; /* since `published` was made */
+    bool is_merging; /* a merge of its file parts is running */
     uint64_t version;
     struct idx_part *parts; /* no order */
     size_t n_parts, cap_parts;
@@ -28,12 +28,12 @@ struct idx_state_part { /* named bytes of the resume state */
     struct span name, value;
 };
 
-struct idx_catalog { /* all-zero: empty */
+struct idx_catalog {                     /* all-zero: empty */
     struct idx_generation **generations; /* sorted by uid */
     size_t n, cap;
     struct idx_entry *entries; /* sorted by kind and key; each one allocation, at kind.p */
     size_t n_entries, cap_entries;
-    struct idx_table *table; /* entries as published; NULL: changed since */
+    struct idx_table *table;       /* entries as published; NULL: changed since */
     struct idx_state_part *states; /* each one allocation, at name.p */
     size_t n_states, cap_states;
     uint64_t *garbage; /* files that were taken out and may be named by the manifest on disk */

@@ -68,8 +68,8 @@ check_ids(struct check *c, const struct idx_manifest_generation *g, const struct
                 continue;
             struct span id = idx_segment_id(o->segment, doc, text);
             if (!idx_segment_find_id(o->segment, id, &at) || at != doc)
-                find(c, "generation %u: the table of segment %zu does not find \"%.*s\"", g->uid,
-                     i, SPAN_ARG(id));
+                find(c, "generation %u: the table of segment %zu does not find \"%.*s\"", g->uid, i,
+                     SPAN_ARG(id));
             *map_put(&seen, id, &is_new) = i;
             if (!is_new)
                 find(c, "generation %u: \"%.*s\" is alive twice (I5)", g->uid, SPAN_ARG(id));
@@ -181,8 +181,7 @@ check_log(struct check *c)
 }
 
 enum rc
-idx_check(struct fs *fs, void (*report)(void *arg, const char *finding), void *arg,
-          struct err *err)
+idx_check(struct fs *fs, void (*report)(void *arg, const char *finding), void *arg, struct err *err)
 {
     struct check c = {.fs = fs, .report = report, .arg = arg};
     struct arena arena = {0};

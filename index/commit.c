@@ -35,8 +35,12 @@
 #include "index/fold.h"
 
 /* A RAM segment so big is written as it is; merging it with small ones is left to the merges. */
-enum { STRAIGHT_DOCS_MIN = 8192, STRAIGHT_BYTES_MIN = 8 << 20, BACKOFF_US = 100000,
-       BACKOFF_MAX_US = 5000000 };
+enum {
+    STRAIGHT_DOCS_MIN = 8192,
+    STRAIGHT_BYTES_MIN = 8 << 20,
+    BACKOFF_US = 100000,
+    BACKOFF_MAX_US = 5000000
+};
 
 struct idx_commit {
     struct idx_job job;
@@ -45,7 +49,7 @@ struct idx_commit {
     struct idx_snapshot *at; /* keeps all that the manifest points to; never seen by readers */
     uint64_t ticket;
     struct idx_manifest manifest;
-    struct idx_fold **folds; /* in the arena */
+    struct idx_fold **folds;             /* in the arena */
     struct idx_manifest_segment **slots; /* by fold: its place in the manifest */
     size_t n_folds;
     uint64_t *garbage; /* named by earlier manifests only; taken from the catalog */

@@ -5,6 +5,7 @@
  * files.
  */
 #include "index/engine.h"
+
 #include "index/oplog.h"
 
 struct target {

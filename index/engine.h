@@ -31,7 +31,7 @@ struct idx_commit;
 
 struct idx_writer { /* all of it belongs to the writer thread */
     struct idx_catalog catalog;
-    struct idx_snapshot *newest; /* what the epochs hold as newest */
+    struct idx_snapshot *newest;                  /* what the epochs hold as newest */
     struct idx_snapshot *retired, **last_retired; /* oldest first */
     uint64_t version;
     struct idx_news news;      /* of the last look; its batches and jobs were taken */
@@ -74,8 +74,9 @@ struct idx {
     struct idx_epochs epochs;
     struct idx_durable durable;
     atomic_uint next_uid;
-    atomic_bool is_cancelled;    /* merges: stop */
-    pthread_mutex_t commit_lock; /* held while a manifest is replaced and files it no longer names go */
+    atomic_bool is_cancelled; /* merges: stop */
+    pthread_mutex_t
+        commit_lock; /* held while a manifest is replaced and files it no longer names go */
     struct idx_workers committer, mergers;
     struct idx_writer writer;
 };
@@ -87,10 +88,12 @@ void idx_durable_set(struct idx_durable *d, const struct idx_manifest *m);
 /* Tells the owner of the index that something failed and will be tried again. */
 void idx_trouble(const struct idx *idx, const struct err *err);
 
-/* open.c: reads the directory into idx->writer, or makes it fit if it is empty. Before the threads. */
+/* open.c: reads the directory into idx->writer, or makes it fit if it is empty. Before the threads.
+ */
 MUST_USE enum rc idx_load(struct idx *idx, struct err *err);
 
-/* Maps and opens a segment that a manifest names; RC_CORRUPT if it is not what the manifest says. */
+/* Maps and opens a segment that a manifest names; RC_CORRUPT if it is not what the manifest says.
+ */
 MUST_USE enum rc idx_segment_load(struct fs *fs, const struct idx_manifest_segment *s,
                                   const struct sch_collection *schema, struct idx_segment **out,
                                   struct err *err);

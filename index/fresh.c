@@ -67,13 +67,10 @@ idx_fresh_finish(struct idx_fresh *f, struct idx_part *out)
     }
     struct buf bytes = {0};
     struct idx_segment *segment = NULL;
-    struct err err = {0};
-    enum rc rc = idx_builder_finish(f->builder, &bytes, &err);
+    enum rc rc = idx_builder_finish(f->builder, &bytes, NULL);
     if (rc == RC_OK)
-        rc = idx_segment_open_ram(&bytes, &f->schema->c, &segment, &err);
+        rc = idx_segment_open_ram(&bytes, &f->schema->c, &segment, NULL);
     /* Its sizes are bounded by the caps of apply.c: what fails here is the program. */
-    if (rc != RC_OK)
-        fprintf(stderr, "index: a new segment is not readable: %s\n", err.text);
     must(rc == RC_OK);
     struct idx_live *live = idx_live_new(f->n, false);
     memcpy(live->words, f->live->words, live->n_words * sizeof live->words[0]);

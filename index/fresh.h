@@ -10,12 +10,12 @@
 
 #include "index/held.h"
 
-struct idx_fresh { /* all-zero: empty */
+struct idx_fresh {               /* all-zero: empty */
     struct idx_builder *builder; /* NULL until the first put */
     struct idx_schema *schema;   /* of the builder; a reference */
     bool is_compressed;
-    struct map ids;      /* id -> its newest ordinal, dead or alive */
-    uint64_t *seqs;      /* by ordinal */
+    struct map ids;        /* id -> its newest ordinal, dead or alive */
+    uint64_t *seqs;        /* by ordinal */
     struct idx_live *live; /* room for cap_docs bits */
     size_t cap_seqs;
     uint32_t n, n_live, cap_docs;
@@ -24,7 +24,7 @@ struct idx_fresh { /* all-zero: empty */
 /* Adds a document whose id is not alive in here. */
 void idx_fresh_add(struct idx_fresh *f, struct idx_schema *schema, bool is_compressed,
                    const struct idx_doc *doc);
-/* Finds the live document of an id and marks it dead; *seq gets its sequence. False if there is none. */
+/* Marks the live document of an id dead; *seq gets its sequence. False if there is none. */
 bool idx_fresh_kill(struct idx_fresh *f, struct span id, uint64_t *seq);
 /* Memory in use. */
 size_t idx_fresh_n_bytes(const struct idx_fresh *f);

@@ -192,9 +192,9 @@ idx_inbox_look(struct idx_inbox *in, uint64_t deadline_us, const struct idx_news
     lock(in);
     while (!has_news(in, before) && wait_until(&in->work, in, deadline_us))
         continue;
-    struct idx_news news = {in->first,        in->jobs,
-                            in->want_visible, in->want_durable,
-                            in->wants_one_segment, in->is_closing};
+    struct idx_news news = {
+        in->first,     in->jobs, in->want_visible, in->want_durable, in->wants_one_segment,
+        in->is_closing};
     in->first = NULL;
     in->last = &in->first;
     in->jobs = NULL;

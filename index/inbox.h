@@ -36,14 +36,14 @@ struct idx_inbox {
     uint64_t submitted;
     struct idx_tickets tickets;
     uint64_t want_visible, want_durable; /* highest that someone waits for */
-    bool wants_one_segment; /* idx_merge_all: cleared by the writer when done... */
-    enum rc one_segment_rc; /* ...with this result */
+    bool wants_one_segment;              /* idx_merge_all: cleared by the writer when done... */
+    enum rc one_segment_rc;              /* ...with this result */
     struct err one_segment_err;
-    bool is_full;                        /* too much in RAM: submitting waits */
+    bool is_full; /* too much in RAM: submitting waits */
     bool is_closing, is_stopped;
 };
 
-struct idx_news { /* what the writer finds when it looks */
+struct idx_news {              /* what the writer finds when it looks */
     struct idx_batch *batches; /* in order; the writer's from now on */
     struct idx_job *jobs;      /* the same */
     uint64_t want_visible, want_durable;

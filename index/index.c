@@ -2,6 +2,8 @@
  * An open index as its users hold it: opening and closing, and the doors that
  * lead to the inbox (writers) and to the epochs (readers).
  */
+#include "index/index.h"
+
 #include "index/engine.h"
 
 /* ---- opening and closing ---- */

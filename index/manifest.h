@@ -50,9 +50,9 @@ struct idx_manifest_generation {
 };
 
 struct idx_manifest {
-    uint64_t number;  /* of the commit; rises */
-    uint64_t wall_us; /* when it was made */
-    uint64_t next_uid, next_file; /* all below are used up */
+    uint64_t number;                             /* of the commit; rises */
+    uint64_t wall_us;                            /* when it was made */
+    uint64_t next_uid, next_file;                /* all below are used up */
     struct idx_manifest_generation *generations; /* ascending by uid */
     size_t n_generations;
     const struct idx_entry *entries; /* sorted */
@@ -76,7 +76,7 @@ MUST_USE enum rc idx_manifest_read(struct fs *fs, struct arena *arena, struct id
 
 /* The name of a segment file. */
 void idx_file_name(uint64_t file, char name[IDX_FILE_NAME_MAX]);
-/* Deletes a segment file that no manifest names; one that cannot be deleted goes at the next open. */
+/* Deletes a segment file that no manifest names; what cannot be deleted goes at the next open. */
 void idx_file_remove(struct fs *fs, uint64_t file);
 /* The number in such a name; false if it is none. */
 bool idx_file_number(const char *name, uint64_t *file);

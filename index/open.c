@@ -169,8 +169,7 @@ load_manifest(struct idx *idx, const struct idx_manifest *m, struct err *err)
             return rc;
     }
     for (size_t i = 0; i < m->n_entries; i++)
-        idx_catalog_entry(&w->catalog, m->entries[i].kind, m->entries[i].key,
-                          m->entries[i].value);
+        idx_catalog_entry(&w->catalog, m->entries[i].kind, m->entries[i].key, m->entries[i].value);
     for (size_t i = 0; i < m->n_states; i++)
         idx_catalog_state(&w->catalog, m->states[i].name, m->states[i].value);
     first_snapshot(w);

@@ -68,7 +68,7 @@ record_sum(uint64_t offset, uint64_t synced, struct span bytes)
     return hash64_more(sum, bytes);
 }
 
-/* The record at the front of bytes, which is at `offset` of the log. False if there is no whole one. */
+/* The record at the front of bytes, which begin at `offset`. False if there is no whole one. */
 static bool
 read_record(struct span bytes, uint64_t offset, struct span *record, uint64_t *synced)
 {
@@ -98,13 +98,19 @@ is_damage(struct span bytes, uint64_t offset)
 
 /* ---- reading files ---- */
 
+struct reading {
+    uint64_t from;
+    each_record *each;
+    void *arg;
+};
+
 /*
- * Calls each (may be NULL) for the records of a file that end behind `from`;
+ * Calls each (may be NULL) for the records of a file from r->from on;
  * file->end gets where the valid ones end. limit: where the next file begins.
  */
 static enum rc
-read_records(struct span bytes, struct log_file *file, uint64_t from, uint64_t limit,
-             each_record *each, void *arg, struct err *err)
+read_records(struct span bytes, struct log_file *file, uint64_t limit, const struct reading *r,
+             struct err *err)
 {
     uint64_t at = file->begin;
     while (at < limit && bytes.n > 0) {
@@ -116,7 +122,7 @@ read_records(struct span bytes, struct log_file *file, uint64_t from, uint64_t l
             break;
         }
         uint64_t end = at + RECORD_HEADER_N + record.n;
-        enum rc rc = each && at >= from ? each(arg, record, end, err) : RC_OK;
+        enum rc rc = r->each && at >= r->from ? r->each(r->arg, record, end, err) : RC_OK;
         if (rc != RC_OK)
             return rc;
         bytes = span_from(bytes, RECORD_HEADER_N + record.n);
@@ -138,12 +144,6 @@ is_header_good(struct span bytes, uint64_t start)
            sum == hash64(span_of(bytes.p, 16));
 }
 
-struct reading {
-    uint64_t from;
-    each_record *each;
-    void *arg;
-};
-
 /* is_last: a torn header or tail is allowed; a torn header gives RC_ABSENT. */
 static enum rc
 read_file(struct fs *fs, struct log_file *file, uint64_t limit, const struct reading *r,
@@ -157,8 +157,7 @@ read_file(struct fs *fs, struct log_file *file, uint64_t limit, const struct rea
         return rc;
     struct span bytes = span_of(map.p, map.n);
     if (is_header_good(bytes, file->begin))
-        rc = read_records(span_from(bytes, FILE_HEADER_N), file, r->from, limit, r->each, r->arg,
-                          err);
+        rc = read_records(span_from(bytes, FILE_HEADER_N), file, limit, r, err);
     else if (limit == UINT64_MAX)
         rc = RC_ABSENT;
     else

@@ -19,7 +19,10 @@
 
 enum { IDX_LOG_RECORD_MAX = 512 << 20 };
 
-/* Reads every record of the directory's log; a torn tail is not an error. RC_CORRUPT, RC_IO, or what each returned. */
+/*
+ * Reads every record of the directory's log; a torn tail is no error. RC_CORRUPT, RC_IO, or what
+ * each returned.
+ */
 MUST_USE enum rc idx_log_scan(struct fs *fs,
                               enum rc (*each)(void *arg, struct span record, uint64_t end,
                                               struct err *err),

@@ -8,13 +8,13 @@
 #include "base/span.h"
 
 struct idx_policy_item {
-    uint64_t weight;         /* what merging it costs: live bytes or documents; 0 counts as 1 */
+    uint64_t weight; /* what merging it costs: live bytes or documents; 0 counts as 1 */
     uint32_t n_docs, n_live;
 };
 
 enum {
-    IDX_POLICY_FILES = 8, /* file segments that a generation may rest with */
-    IDX_POLICY_RAM = 3,   /* RAM segments that may rest between two commits */
+    IDX_POLICY_FILES = 8,      /* file segments that a generation may rest with */
+    IDX_POLICY_RAM = 3,        /* RAM segments that may rest between two commits */
     IDX_POLICY_MERGE_MAX = 12, /* inputs of one merge */
 };
 

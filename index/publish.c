@@ -70,7 +70,7 @@ fold_ram(struct idx *idx, struct idx_generation *g)
     free(picked);
 }
 
-/* A lookup of an id may have met bytes that fail their checksum: an older version may show up again. */
+/* A lookup may have met bytes that fail their checksum: an older version may show up again. */
 static void
 tell_corrupt(struct idx *idx, struct idx_generation *g)
 {

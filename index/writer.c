@@ -11,6 +11,8 @@
  *   merge     when due: merge threads                           merger.c
  *   report    tickets, callbacks, room for submitters
  */
+#include "index/writer.h"
+
 #include "base/clock.h"
 
 #include "index/engine.h"
@@ -46,7 +48,7 @@ idx_writer_main(void *arg)
 
 /* ---- look, take ---- */
 
-/* While a reader holds an old snapshot, look again after so long; and at least so often for merges. */
+/* While a reader holds an old snapshot, or a merge could not begin, look again after so long. */
 enum { RETIRE_US = 50000, MERGE_US = 1000000 };
 
 static uint64_t
@@ -219,8 +221,7 @@ static void
 report(struct idx *idx)
 {
     struct idx_writer *w = &idx->writer;
-    bool is_at_rest =
-        !w->commit && w->commit_at_us == UINT64_MAX && w->publish_at_us == UINT64_MAX;
+    bool is_at_rest = !w->commit && w->commit_at_us == UINT64_MAX && w->publish_at_us == UINT64_MAX;
     if (w->news.wants_one_segment && is_at_rest && idx_is_one_segment(idx))
         idx_grant(idx, RC_OK, NULL);
     idx_inbox_report(&idx->inbox, w->tickets, is_full(idx));

@@ -10,6 +10,7 @@
 
 #include "base/fs.h"
 #include "base/metrics.h"
+
 #include "index/index.h"
 
 struct idx_options {
@@ -19,7 +20,7 @@ struct idx_options {
     uint64_t ram_bytes_max;   /* RAM segments beyond this are committed early; default 64 MB */
     uint32_t n_merge_threads; /* default 1 */
     struct metrics *metrics;  /* may be NULL */
-    /* Told once per failed commit or merge (it is retried); any of the engine's threads. May be NULL. */
+    /* Told once per failed commit or merge (it is retried); the engine's thread. May be NULL. */
     void (*on_trouble)(void *arg, const struct err *err);
     void *trouble_arg;
 };
@@ -49,7 +50,7 @@ struct idx_text { /* one element of a string field */
 struct idx_value { /* of one field; n = 0: missing (or an empty array) */
     uint32_t n;    /* elements; 1 for a plain field */
     union {
-        const int64_t *i64;          /* SCH_INT32, SCH_INT64 (wrapped into 32 bits by the index), SCH_BOOL 0/1 */
+        const int64_t *i64; /* SCH_INT64, SCH_INT32 (cut to 32 bits by the index), SCH_BOOL 0/1 */
         const double *f64;           /* SCH_FLOAT */
         const struct idx_text *text; /* SCH_STRING */
     };
@@ -78,12 +79,17 @@ size_t idx_batch_n(const struct idx_batch *b);
 void idx_batch_put(struct idx_batch *b, uint32_t uid, const struct idx_doc *doc);
 void idx_batch_delete(struct idx_batch *b, uint32_t uid, struct span id);
 
-/* A fresh uid for a generation to be created. Any thread; durable with the commit that has the create. */
+/* A fresh uid for a new generation. Any thread; durable with the commit that has the create. */
 uint32_t idx_new_uid(struct idx *idx);
-/* A new empty generation; schema is copied. It answers to no name before idx_batch_name. */
+/*
+ * A new empty generation; schema is copied. It answers to no name before
+ * idx_batch_name. While it has no name or is not complete, what is put into it
+ * is published only when someone asks (a hurried batch, idx_wait) and by
+ * commits, not every refresh_us: that is what makes bulk loads fast.
+ */
 void idx_batch_create(struct idx_batch *b, uint32_t uid, const struct sch_collection *schema,
                       uint64_t analyzer);
-/* Another schema for a generation whose stored segments stay valid (fields appended at the end, metadata). */
+/* Another schema under which stored segments stay valid: fields appended at the end, metadata. */
 void idx_batch_alter(struct idx_batch *b, uint32_t uid, const struct sch_collection *schema);
 /* From now on the name in its schema means this generation; one that had it before is dropped. */
 void idx_batch_name(struct idx_batch *b, uint32_t uid);
@@ -119,7 +125,10 @@ enum idx_stage { IDX_APPLIED, IDX_VISIBLE, IDX_DURABLE };
 MUST_USE enum rc idx_wait(struct idx *idx, uint64_t ticket, enum idx_stage stage,
                           uint64_t timeout_us);
 
-/* The durable state's named part as of the newest commit (or of opening), copied into the arena; empty if absent. */
+/*
+ * The durable state's named part as of the newest commit (or of opening),
+ * copied into the arena; empty if absent. Any thread.
+ */
 struct span idx_state(struct idx *idx, struct span name, struct arena *arena);
 
 /* The newest commit's number and when it was made (clock_wall_us). */
@@ -131,7 +140,11 @@ uint64_t idx_commit_number(struct idx *idx, uint64_t *wall_us);
  */
 MUST_USE enum rc idx_merge_all(struct idx *idx, struct err *err);
 
-/* A consistent copy of the directory at an absolute path that does not exist yet, by links; serving goes on. */
+/*
+ * A consistent copy of the directory, as of the newest commit, at an absolute
+ * path that does not exist yet (or is empty: RC_CONFLICT else), by links; the
+ * operation log is copied. Serving goes on; commits wait meanwhile.
+ */
 MUST_USE enum rc idx_copy(struct idx *idx, const char *to_path, struct err *err);
 
 /*
@@ -160,7 +173,11 @@ void idx_log_close(struct idx_log *log);
 MUST_USE enum rc idx_log_append(struct idx_log *log, struct span record, uint64_t *end,
                                 struct err *err);
 MUST_USE enum rc idx_log_sync(struct idx_log *log, struct err *err);
-/* Calls each for every record at or behind offset `from`, in order. Stops when each returns an error. */
+/*
+ * Calls each for every durable record at or behind offset `from`, in order.
+ * Stops when each returns an error. RC_CORRUPT also if the log does not reach
+ * from `from` to its end: something is missing then.
+ */
 MUST_USE enum rc idx_log_replay(struct idx_log *log, uint64_t from,
                                 enum rc (*each)(void *arg, struct span record, uint64_t end,
                                                 struct err *err),

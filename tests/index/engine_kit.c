@@ -23,12 +23,12 @@ kit_schema(const char *name, struct arena *arena, struct sch_collection *out)
 {
     struct json json;
     struct err err;
-    struct span text = arena_printf(
-        arena,
-        "{\"name\":\"%s\",\"fields\":[{\"name\":\"name\",\"type\":\"string\"},"
-        "{\"name\":\"n\",\"type\":\"int32\"},"
-        "{\"name\":\"tag\",\"type\":\"string\",\"index\":\"exact\"}]}",
-        name);
+    struct span text =
+        arena_printf(arena,
+                     "{\"name\":\"%s\",\"fields\":[{\"name\":\"name\",\"type\":\"string\"},"
+                     "{\"name\":\"n\",\"type\":\"int32\"},"
+                     "{\"name\":\"tag\",\"type\":\"string\",\"index\":\"exact\"}]}",
+                     name);
     assert_int_equal(json_parse(text, arena, &json, &err), RC_OK);
     assert_int_equal(sch_parse(&json, arena, out, &err), RC_OK);
     out->tie = SCH_TIE_SEQ;
@@ -247,8 +247,8 @@ read_collection(const struct idx_collection *c, struct kit_generation *g)
             char text[IDX_ID_MAX];
             uint32_t at_view, at;
             read_doc(r, view->segment, doc, g);
-            assert_true(idx_collection_find(c, idx_segment_id(view->segment, doc, text), &at_view,
-                                            &at));
+            assert_true(
+                idx_collection_find(c, idx_segment_id(view->segment, doc, text), &at_view, &at));
             assert_true(at_view == v && at == doc);
             n_live++;
         }

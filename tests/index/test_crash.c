@@ -24,8 +24,8 @@ struct history {
     struct fs *fs;
     struct idx *idx;
     struct kit_model *m;
-    struct buf states[STATES_MAX];     /* by position: what the model held */
-    uint64_t n_ops_at[STATES_MAX];     /* by position: operations when it was known durable; 0: not */
+    struct buf states[STATES_MAX]; /* by position: what the model held */
+    uint64_t n_ops_at[STATES_MAX]; /* by position: operations when it was durable; 0: not */
     uint64_t seq, pos;
     uint32_t uid, next; /* the named generation; the one that is being filled aside */
     _Atomic int n_troubles;
@@ -216,8 +216,8 @@ test_crash_everywhere(void **state)
             continue;
         for (int data = 0; data < FS_CRASH_DATA_N; data++)
             for (int names = 0; names < FS_CRASH_NAMES_N; names++, n_crashes++)
-                expect_crash(&h, (struct fs_crash){k, (enum fs_crash_data)data,
-                                                   (enum fs_crash_names)names});
+                expect_crash(
+                    &h, (struct fs_crash){k, (enum fs_crash_data)data, (enum fs_crash_names)names});
     }
     print_message("%zu operations, %zu crashes\n", fs_record_n(h.fs), n_crashes);
     fs_close(h.fs);

@@ -89,7 +89,8 @@ read_all(void *arg)
     return NULL;
 }
 
-/* The writer reuses the memory of snapshots as soon as the epochs allow: readers must not notice. */
+/* The writer reuses the memory of snapshots as soon as the epochs allow: readers must not notice.
+ */
 static void
 test_threads(void **state)
 {
@@ -97,7 +98,8 @@ test_threads(void **state)
     static struct idx_snapshot ring[RING];
     static struct shared s;
     pthread_t threads[N_THREADS];
-    uint64_t first = 0, next = 1, n_waits = 0; /* ring[first % RING, next % RING) are not given up */
+    uint64_t first = 0, next = 1,
+             n_waits = 0; /* ring[first % RING, next % RING) are not given up */
     ring[0].version = 1;
     idx_epochs_init(&s.e, &ring[0]);
     for (int i = 0; i < N_THREADS; i++)

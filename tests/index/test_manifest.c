@@ -36,7 +36,10 @@ random_bytes(struct rng *rng, struct arena *a)
 static void
 fill(struct rng *rng, struct arena *a, struct idx_manifest *m)
 {
-    *m = (struct idx_manifest){rng_next(rng), rng_next(rng), 1000, 1 + rng_next(rng) / 2,
+    *m = (struct idx_manifest){rng_next(rng),
+                               rng_next(rng),
+                               1000,
+                               1 + rng_next(rng) / 2,
                                .n_generations = (size_t)rng_below(rng, 4),
                                .n_entries = (size_t)rng_below(rng, 5),
                                .n_states = (size_t)rng_below(rng, 5)};
@@ -63,8 +66,8 @@ fill(struct rng *rng, struct arena *a, struct idx_manifest *m)
     }
     struct idx_entry *entries = arena_calloc(a, m->n_entries, sizeof *entries);
     for (size_t i = 0; i < m->n_entries; i++)
-        entries[i] = (struct idx_entry){random_bytes(rng, a), random_bytes(rng, a),
-                                        random_bytes(rng, a)};
+        entries[i] =
+            (struct idx_entry){random_bytes(rng, a), random_bytes(rng, a), random_bytes(rng, a)};
     m->entries = entries;
     struct idx_state_part *states = arena_calloc(a, m->n_states, sizeof *states);
     for (size_t i = 0; i < m->n_states; i++)
@@ -168,7 +171,8 @@ test_damage(void **state)
     arena_fini(&b);
 }
 
-/* Bytes that pass the checksum and make no sense are refused without a crash or a huge allocation. */
+/* Bytes that pass the checksum and make no sense are refused without a crash or a huge allocation.
+ */
 static void
 test_nonsense(void **state)
 {
@@ -204,8 +208,13 @@ test_names(void **state)
     assert_string_equal(name, "000000001234abcd.seg");
     assert_true(idx_file_number(name, &file));
     assert_int_equal(file, 0x1234abcd);
-    const char *others[] = {"", "MANIFEST", "000000001234ABCD.seg", "000000001234abcd.log",
-                            "000000001234abcd.segx", "00000001234abcd.seg", "000000001234abcd"};
+    const char *others[] = {"",
+                            "MANIFEST",
+                            "000000001234ABCD.seg",
+                            "000000001234abcd.log",
+                            "000000001234abcd.segx",
+                            "00000001234abcd.seg",
+                            "000000001234abcd"};
     for (size_t i = 0; i < ARRAY_SIZE(others); i++)
         assert_false(idx_file_number(others[i], &file));
 }

@@ -145,7 +145,7 @@ take_file(struct fs *fs, const char *name, struct buf *out)
 
 static const char first_file[] = "0000000000000000.log";
 
-/* The last group may be cut anywhere; what was durable before it stays; what comes after is readable. */
+/* The last group may be cut anywhere; what was durable before it stays, and the log goes on. */
 static void
 test_torn_tail(void **state)
 {
@@ -310,7 +310,7 @@ expect_after_crash(struct fs *fs, struct fs_crash crash, const struct buf *acked
     struct seen s = {0};
     struct err err;
     assert_int_equal(idx_log_replay(log, 0, see, &s, &err), RC_OK);
-    /* Records that were not acknowledged may follow; then the next acknowledged ones may be there too. */
+    /* Records that were not acknowledged may follow. */
     if (!span_starts(buf_span(&s.text), buf_span(&acked[n_ok])))
         fail_msg("after %zu operations: \"%.*s\" does not begin with \"%.*s\"", crash.n_ops,
                  SPAN_ARG(buf_span(&s.text)), SPAN_ARG(buf_span(&acked[n_ok])));
@@ -339,10 +339,10 @@ test_crashes(void **state)
                 continue;
             for (int data = 0; data < FS_CRASH_DATA_N; data++)
                 for (int names = 0; names < FS_CRASH_NAMES_N; names++)
-                    expect_after_crash(fs,
-                                       (struct fs_crash){k, (enum fs_crash_data)data,
-                                                         (enum fs_crash_names)names},
-                                       acked, n_ops_at);
+                    expect_after_crash(
+                        fs,
+                        (struct fs_crash){k, (enum fs_crash_data)data, (enum fs_crash_names)names},
+                        acked, n_ops_at);
         }
         for (size_t i = 0; i < ARRAY_SIZE(acked); i++)
             buf_fini(&acked[i]);

@@ -94,7 +94,8 @@ test_random(void **state)
     struct rng rng = rng_new();
     for (int round = 0; round < 20000; round++) {
         struct idx_policy_item items[MANY];
-        size_t picked[MANY], n = (size_t)rng_below(&rng, MANY), max_n = 1 + (size_t)rng_below(&rng, 8);
+        size_t picked[MANY], n = (size_t)rng_below(&rng, MANY),
+                             max_n = 1 + (size_t)rng_below(&rng, 8);
         bool is_picked[MANY] = {false};
         for (size_t i = 0; i < n; i++) {
             uint32_t docs = 1 + (uint32_t)rng_below(&rng, 100000);
@@ -151,9 +152,12 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_nothing_to_do),      cmocka_unit_test(test_small_ones_go_first),
-        cmocka_unit_test(test_equal_ones_go_together), cmocka_unit_test(test_decayed),
-        cmocka_unit_test(test_bounded),            cmocka_unit_test(test_random),
+        cmocka_unit_test(test_nothing_to_do),
+        cmocka_unit_test(test_small_ones_go_first),
+        cmocka_unit_test(test_equal_ones_go_together),
+        cmocka_unit_test(test_decayed),
+        cmocka_unit_test(test_bounded),
+        cmocka_unit_test(test_random),
         cmocka_unit_test(test_write_amplification),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

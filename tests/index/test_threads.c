@@ -97,8 +97,7 @@ submit_pairs(void *arg)
         if (n % 8 == 0) {
             enum rc rc = idx_wait(w->idx, ticket, n % 64 ? IDX_VISIBLE : IDX_DURABLE, WAIT_US);
             must(rc == RC_OK);
-            const struct idx_collection *c =
-                idx_snapshot_find(idx_reader_begin(r), SPAN_LIT("c0"));
+            const struct idx_collection *c = idx_snapshot_find(idx_reader_begin(r), SPAN_LIT("c0"));
             must(value_of(c, 2 * pair) == n);
             idx_reader_end(r);
         }
