@@ -83,13 +83,13 @@ static bool
 was_met_before(struct trial *t)
 {
     uint32_t last = t->p->n - 1;
-    uint8_t cost = t->q.v[last].cost;
+    uint8_t cost = option_of(t, last)->cost;
     bool was_met = false;
 
     if (!t->r->prefix_differs || t->r->s->is_full || t->scope->is_free)
         return false;
     for (uint32_t j = 0; j <= last; j++)
-        t->costs[j] = t->q.v[j].cost;
+        t->costs[j] = option_of(t, j)->cost;
     for (uint32_t i = 0; i < t->p->costs[last].n && !was_met; i++) {
         t->costs[last] = t->p->costs[last].v[i];
         was_met = t->costs[last] < cost && qry_pass_has(t->r, t->p, t->costs, t->ids);
@@ -107,8 +107,8 @@ try_sequence(struct trial *t)
     t->q.cost = 0;
     for (uint32_t j = 0; j < t->p->n; j++) {
         const struct qry_option *o = option_of(t, j);
-        t->q.v[j] = (struct qry_choice){o->mark, o->cost, o->is_prefix};
-        t->q.cost += 2u * o->cost + o->is_prefix;
+        t->q.v[j] = (struct qry_choice){o->mark, o->charge, o->is_prefix};
+        t->q.cost += 2u * o->charge + o->is_prefix;
         t->ids[j] = t->r->doc.terms[o->mark];
     }
     if (t->has_rivals && qry_pass_was_done(t->r, t->ids, t->p->n))

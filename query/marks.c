@@ -67,8 +67,14 @@ try_token(struct qry_run *r, struct qry_pass *p, uint32_t j, unsigned cost,
     if (!s)
         return false;
     uint32_t id = qry_term_of(r, at->slot, at->ord);
-    struct qry_option o = {.mark = mark_of(r, id), .cost = (uint8_t)cost};
+    struct span text = r->all_terms[id].text;
+    struct qry_option o = {.cost = (uint8_t)cost, .charge = qry_charge(r->s, text, cost)};
     o.is_prefix = s->is_prefix && p->words[j]->may_prefix;
+    if (o.charge != cost && o.is_prefix)
+        o.is_prefix = text.n > p->words[j]->text.n + o.charge;
+    if (!qry_field_allows(&r->s->fields[at->field], o.charge, o.is_prefix))
+        return false;
+    o.mark = mark_of(r, id);
     o.in_part = !l || qry_list_has(r, l, id, false);
     o.in_whole = !l || qry_list_has(r, l, id, true);
     add_option(r, &r->doc.options[j], o);
@@ -159,13 +165,15 @@ try_terms(struct qry_run *r, struct qry_pass *p, const uint8_t *costs, const uin
     bool is_marked = false;
 
     for (uint32_t j = 0; j < p->n; j++) {
-        uint32_t length = qry_walk_length(r->all_terms[ids[j]].text, r->s->is_full);
-        uint32_t limit = qry_walk_length(p->words[j]->text, r->s->is_full) + costs[j];
+        struct span text = r->all_terms[ids[j]].text;
         struct qry_option o = {.cost = costs[j], .in_part = true, .in_whole = true};
+        o.charge = qry_charge(r->s, text, costs[j]);
+        uint32_t limit = qry_walk_length(p->words[j]->text, r->s->is_full) + o.charge;
         if (qry_term_ord(r, ids[j], at->slot) != at->ord)
             continue;
         o.mark = mark_of(r, ids[j]);
-        o.is_prefix = p->words[j]->may_prefix && length > limit;
+        o.is_prefix =
+            p->words[j]->may_prefix && qry_walk_length(text, r->s->is_full) > limit;
         is_marked = true;
         add_option(r, &r->doc.options[j], o);
     }

@@ -186,7 +186,8 @@ uint32_t qry_costs_at(const struct qry_costs *c, unsigned cost);
 
 struct qry_option { /* a term of the document that can stand for a token */
     uint32_t mark;  /* number of the term within the document */
-    uint8_t cost;
+    uint8_t cost;   /* of the combination */
+    uint8_t charge; /* what it counts in the score */
     bool is_prefix;
     bool in_part, in_whole; /* of its list */
 };
@@ -249,6 +250,19 @@ void qry_doc_load_terms(struct qry_run *r, struct qry_pass *p, const uint8_t *co
 /* rank.c: the score of a sequence in the loaded document. */
 uint64_t qry_rank_sequence(struct qry_run *r, const struct qry_sequence *q, uint32_t n_words,
                            uint64_t *field_score);
+/*
+ * QUIRK (as recorded from the peer): one edit that leads to a term beginning
+ * with a letter of U+0600..U+06FF, two bytes each, is charged as two.
+ */
+static inline uint8_t
+qry_charge(const struct qry_search *s, struct span term, unsigned cost)
+{
+    bool is_twice = !s->is_full && cost == 1 && term.n >= 2 &&
+                    ((unsigned char)term.p[0] & 0xfc) == 0xd8 &&
+                    ((unsigned char)term.p[1] & 0xc0) == 0x80;
+
+    return (uint8_t)(is_twice ? 2 : cost);
+}
 /* Whether a token at that cost counts in a field (5.1). */
 static inline bool
 qry_field_allows(const struct qry_search_field *f, unsigned cost, bool is_prefix)

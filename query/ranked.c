@@ -24,6 +24,7 @@ static void
 add_docs(struct qry_run *r, const struct qry_pass *p, uint32_t j, unsigned cost, uint32_t id,
          uint32_t view, uint64_t *out)
 {
+    cost = qry_charge(r->s, r->all_terms[id].text, cost);
     bool is_prefix = qry_walk_length(r->all_terms[id].text, r->s->is_full) >
                          qry_walk_length(p->words[j]->text, r->s->is_full) + cost &&
                      p->words[j]->may_prefix;

@@ -32,6 +32,8 @@ make_words(struct corpus *c)
             c->words[i][k] = (char)('a' + below(c, n_letters));
         if (below(c, 12) == 0) /* two bytes that are no letter of the table: kept as they are */
             memcpy(c->words[i] + n, "\xd0\xb4", 2);
+        if (below(c, 12) == 0 && n >= 2)
+            memcpy(c->words[i], "\xd8\xb4", 2);
     }
 }
 

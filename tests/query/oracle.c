@@ -80,9 +80,14 @@ try_terms(struct oracle_run *r, const struct oracle_pass *p, const unsigned *cos
         for (uint32_t j = 0; j < p->n; j++) {
             struct span term = lists[j].terms[rest % lists[j].n];
             rest /= lists[j].n;
+            /* An Arabic letter is two bytes: one edit counts twice. */
+            int32_t letter;
+            (void)tkz_codepoint_next(term, 0, &letter);
+            bool is_arabic = letter >= 0x600 && letter < 0x700 && !r->s->is_full;
+            unsigned cost = is_arabic && costs[j] == 1 ? 2 : costs[j];
             bool is_longer = qry_walk_length(term, r->s->is_full) >
-                             qry_walk_length(p->tokens[j].text, r->s->is_full) + costs[j];
-            v[j] = (struct oracle_choice){term, costs[j], is_longer && p->tokens[j].may_prefix};
+                             qry_walk_length(p->tokens[j].text, r->s->is_full) + cost;
+            v[j] = (struct oracle_choice){term, cost, is_longer && p->tokens[j].may_prefix};
         }
         try_sequence(r, p, v);
     }
