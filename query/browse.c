@@ -187,23 +187,31 @@ browse_view(struct walk *w, uint32_t view, uint64_t n_set, struct err *err)
     return walk_view(w, view, order, n_order, err);
 }
 
+static enum rc
+collect_view(struct walk *w, uint32_t view, size_t n_words, struct err *err)
+{
+    for (size_t i = 0; i < n_words; i++) {
+        for (uint64_t left = w->docs->words[view][i]; left; left &= left - 1) {
+            if (is_late(w))
+                return cut_off(err);
+            qry_collector_add(w->collector, view,
+                              (uint32_t)(i * 64) + (uint32_t)__builtin_ctzll(left), 0, 0);
+        }
+    }
+    return RC_OK;
+}
+
 /* All documents are needed one by one. */
 static enum rc
 collect_all(struct walk *w, struct err *err)
 {
     const struct idx_collection *c = w->plan->search.collection;
 
-    for (uint32_t v = 0; v < c->n_views; v++) {
-        for (size_t i = 0; i < qry_words_n(c->views[v].n_docs); i++) {
-            for (uint64_t left = w->docs->words[v][i]; left; left &= left - 1) {
-                if (is_late(w))
-                    return cut_off(err);
-                qry_collector_add(w->collector, v,
-                                  (uint32_t)(i * 64) + (uint32_t)__builtin_ctzll(left), 0, 0);
-            }
-        }
-    }
-    return RC_OK;
+    enum rc rc = RC_OK;
+
+    for (uint32_t v = 0; rc == RC_OK && v < c->n_views; v++)
+        rc = collect_view(w, v, qry_words_n(c->views[v].n_docs), err);
+    return rc;
 }
 
 static void

@@ -6,9 +6,10 @@
 #define TAILFIN_QUERY_CTX_H
 
 #include "base/arena.h"
+#include "tokenizer/tokenizer.h"
+
 #include "query/filter_cache.h"
 #include "query/query.h"
-#include "tokenizer/tokenizer.h"
 
 struct qry_keyring; /* keys.h */
 

@@ -83,12 +83,13 @@ qry_filter_ids(const struct idx_collection *c, struct span filter_by,
     struct tkz_analyzer *analyzer = xmalloc(sizeof *analyzer);
     struct arena arena = {0};
     const struct qry_filter *filter = NULL;
+    struct qry_filter_parser parser = {c, analyzer, 100, &arena, err};
     char text[IDX_ID_MAX];
 
     tkz_analyzer_init(analyzer, c->schema->separators, c->schema->symbols);
     if (span_eq_str(span_trim(filter_by), "*"))
         filter_by = SPAN_LIT("id:*");
-    enum rc rc = qry_filter_parse(c, analyzer, filter_by, 100, &arena, &filter, err);
+    enum rc rc = qry_filter_parse(&parser, filter_by, &filter);
     if (rc == RC_OK && !filter)
         rc = err_set(err, RC_INVALID, "filter_by is empty");
     for (uint32_t v = 0; rc == RC_OK && v < c->n_views; v++) {

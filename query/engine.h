@@ -5,6 +5,7 @@
 #include <pthread.h>
 
 #include "base/queue.h"
+
 #include "query/ctx.h"
 
 enum qry_job_kind { QRY_JOB_SEARCH, QRY_JOB_MULTI, QRY_JOB_EXPORT };
@@ -59,7 +60,7 @@ void qry_http_export(struct qry_ctx *ctx, struct http_exchange *x);
 
 /* ---- read_routes.c ---- */
 
-/* Answers collections, documents by id, aliases, keys and empty subsystems; false: not one of them. */
+/* Answers collections, documents, aliases, keys, empty subsystems; false: not one of them. */
 bool qry_http_read(struct qry_ctx *ctx, struct http_exchange *x);
 
 #endif

@@ -62,9 +62,10 @@ find_places(struct export *e)
     const struct idx_collection *c = e->collection;
     struct arena *arena = &e->ctx->arena;
     const struct qry_filter *filter = NULL;
+    struct qry_filter_parser parser = {c, qry_ctx_analyzer(e->ctx, c->schema),
+                                       e->ctx->options->filter_ops_max, arena, &e->err};
 
-    enum rc rc = qry_filter_parse(c, qry_ctx_analyzer(e->ctx, c->schema), param(e, "filter_by"),
-                                  e->ctx->options->filter_ops_max, arena, &filter, &e->err);
+    enum rc rc = qry_filter_parse(&parser, param(e, "filter_by"), &filter);
     if (rc != RC_OK)
         return rc;
     e->places = xcalloc(c->n_docs + 1, sizeof *e->places);

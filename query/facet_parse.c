@@ -56,8 +56,8 @@ read_range(struct span item, struct qry_facet_range *out)
         item.p[item.n - 1] != ']')
         return false;
     out->label = span_trim(span_of(label.p, label.n - 1));
-    return read_bound(span_of(item.p + open + 1, comma - open - 1), -INFINITY, &out->begin) &&
-           read_bound(span_of(item.p + comma + 1, item.n - comma - 2), INFINITY, &out->end);
+    return read_bound(span_of(item.p + open + 1, comma - open - 1), -HUGE_VAL, &out->begin) &&
+           read_bound(span_of(item.p + comma + 1, item.n - comma - 2), HUGE_VAL, &out->end);
 }
 
 static enum rc

@@ -8,15 +8,21 @@
 #include "query/filter_cache.h"
 #include "query/request.h"
 
+struct qry_filter_parser { /* what parsing an expression needs */
+    const struct idx_collection *collection;
+    const struct tkz_analyzer *analyzer;
+    unsigned ops_max; /* clauses and operators allowed */
+    struct arena *arena;
+    struct err *err;
+};
+
 /*
- * Parses an expression. *out is NULL for a blank one. At most ops_max clauses
- * and operators, nesting bounded. RC_INVALID with a sentence (RC_ABSENT never:
- * an unknown field in a filter is 400).
+ * Parses an expression. *out is NULL for a blank one. Nesting is bounded with
+ * ops_max. RC_INVALID with a sentence (RC_ABSENT never: an unknown field in a
+ * filter is 400).
  */
-MUST_USE enum rc qry_filter_parse(const struct idx_collection *c,
-                                  const struct tkz_analyzer *analyzer, struct span text,
-                                  unsigned ops_max, struct arena *arena,
-                                  const struct qry_filter **out, struct err *err);
+MUST_USE enum rc qry_filter_parse(const struct qry_filter_parser *p, struct span text,
+                                  const struct qry_filter **out);
 
 /* Both must hold; either may be NULL (then the other). Shares their parts. */
 const struct qry_filter *qry_filter_and(const struct qry_filter *a, const struct qry_filter *b,

@@ -9,10 +9,10 @@
 enum { MARK_OPEN = 100 }; /* a parenthesis on the operator stack */
 
 struct grammar {
-    struct filter_parser parser;
+    struct qry_filter_parser parser;
     struct span text;
     size_t at;
-    unsigned ops_max, n_ops;
+    unsigned n_ops;
     struct filter_leaf *leaves;
     struct filter_step *steps;
     size_t n_leaves, n_steps, leaves_cap, steps_cap;
@@ -114,9 +114,9 @@ clause_end(struct span s, size_t at)
 static enum rc
 count_op(struct grammar *g)
 {
-    if (++g->n_ops > g->ops_max)
+    if (++g->n_ops > g->parser.ops_max)
         return err_set(g->parser.err, RC_INVALID,
-                       "the filter has more than %u clauses and operators", g->ops_max);
+                       "the filter has more than %u clauses and operators", g->parser.ops_max);
     return RC_OK;
 }
 
@@ -138,7 +138,7 @@ read_clause(struct grammar *g)
                            sizeof *g->leaves);
     struct filter_leaf *leaf = &g->leaves[g->n_leaves];
     *leaf = (struct filter_leaf){0};
-    rc = filter_leaf_parse(&g->parser, span_trim(span_of(clause.p, colon)),
+    rc = qry_filter_leaf_parse(&g->parser, span_trim(span_of(clause.p, colon)),
                            span_trim(span_from(clause, colon + 1)), leaf);
     if (rc != RC_OK)
         return rc;
@@ -153,7 +153,7 @@ read_operand(struct grammar *g, bool *is_done)
     char c = g->text.p[g->at];
 
     if (c == '(') {
-        if (g->n_stack > g->ops_max * 2)
+        if (g->n_stack > g->parser.ops_max * 2)
             return err_set(g->parser.err, RC_INVALID, "the filter's parentheses are too deep");
         g->at++;
         push_mark(g, MARK_OPEN);
@@ -223,15 +223,10 @@ read_expression(struct grammar *g)
 }
 
 enum rc
-qry_filter_parse(const struct idx_collection *c, const struct tkz_analyzer *analyzer,
-                 struct span text, unsigned ops_max, struct arena *arena,
-                 const struct qry_filter **out, struct err *err)
+qry_filter_parse(const struct qry_filter_parser *p, struct span text,
+                 const struct qry_filter **out)
 {
-    struct grammar g = {
-        .parser = {.collection = c, .analyzer = analyzer, .arena = arena, .err = err},
-        .text = span_trim(text),
-        .ops_max = ops_max,
-    };
+    struct grammar g = {.parser = *p, .text = span_trim(text)};
 
     if (g.text.n == 0) {
         *out = NULL;
@@ -240,8 +235,8 @@ qry_filter_parse(const struct idx_collection *c, const struct tkz_analyzer *anal
     enum rc rc = read_expression(&g);
     if (rc != RC_OK)
         return rc;
-    struct qry_filter *f = arena_calloc(arena, 1, sizeof *f);
-    f->collection = c;
+    struct qry_filter *f = arena_calloc(p->arena, 1, sizeof *f);
+    f->collection = p->collection;
     f->leaves = g.leaves;
     f->n_leaves = (uint32_t)g.n_leaves;
     f->steps = g.steps;

@@ -34,7 +34,7 @@ struct filter_leaf {
     enum filter_kind kind;
     uint32_t field;
     bool is_negated; /* everything but */
-    bool is_whole;   /* string: the whole value (or its start, for a prefix), not just tokens somewhere */
+    bool is_whole;   /* string: the whole value (or its start, for a prefix) */
     const struct filter_text *texts;
     const struct filter_range *ranges;
     uint32_t n_texts, n_ranges;
@@ -56,15 +56,8 @@ struct qry_filter {
     uint32_t depth; /* of the evaluation's stack */
 };
 
-struct filter_parser { /* what all parsing functions need */
-    const struct idx_collection *collection;
-    const struct tkz_analyzer *analyzer;
-    struct arena *arena;
-    struct err *err;
-};
-
 /* Reads the value behind `field:`; filter_values.c. RC_INVALID. */
-MUST_USE enum rc filter_leaf_parse(const struct filter_parser *p, struct span field,
-                                   struct span value, struct filter_leaf *out);
+MUST_USE enum rc qry_filter_leaf_parse(const struct qry_filter_parser *p, struct span field,
+                                       struct span value, struct filter_leaf *out);
 
 #endif

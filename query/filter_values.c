@@ -58,7 +58,7 @@ unquote(struct span s)
 }
 
 static enum rc
-check_brackets(const struct filter_parser *p, struct span field, struct span value)
+check_brackets(const struct qry_filter_parser *p, struct span field, struct span value)
 {
     if (value.n > 0 && value.p[0] == '[' && !is_list(value))
         return err_set(p->err, RC_INVALID, "the list of values of filter field %.*s is not closed",
@@ -69,7 +69,7 @@ check_brackets(const struct filter_parser *p, struct span field, struct span val
 /* ---- strings ---- */
 
 static const struct span *
-tokens_of(const struct filter_parser *p, struct span text, uint32_t *n)
+tokens_of(const struct qry_filter_parser *p, struct span text, uint32_t *n)
 {
     struct tkz_tokens t;
 
@@ -82,7 +82,7 @@ tokens_of(const struct filter_parser *p, struct span text, uint32_t *n)
 }
 
 static void
-read_text(const struct filter_parser *p, struct span value, struct filter_text *out)
+read_text(const struct qry_filter_parser *p, struct span value, struct filter_text *out)
 {
     out->is_prefix = value.n > 0 && value.p[value.n - 1] == '*';
     if (out->is_prefix)
@@ -98,7 +98,7 @@ is_usable(const struct filter_leaf *leaf, const struct filter_text *t)
 }
 
 static enum rc
-read_texts(const struct filter_parser *p, struct span field, struct span value,
+read_texts(const struct qry_filter_parser *p, struct span field, struct span value,
            struct filter_leaf *out)
 {
     struct filter_text *texts = NULL;
@@ -128,7 +128,7 @@ read_texts(const struct filter_parser *p, struct span field, struct span value,
 }
 
 static enum rc
-read_string_leaf(const struct filter_parser *p, struct span field, struct span value,
+read_string_leaf(const struct qry_filter_parser *p, struct span field, struct span value,
                  struct filter_leaf *out)
 {
     if (take(&value, "!=")) {
@@ -145,7 +145,7 @@ read_string_leaf(const struct filter_parser *p, struct span field, struct span v
 }
 
 static enum rc
-read_id_leaf(const struct filter_parser *p, struct span value, struct filter_leaf *out)
+read_id_leaf(const struct qry_filter_parser *p, struct span value, struct filter_leaf *out)
 {
     struct filter_text *texts = NULL;
     size_t cap = 0;
@@ -214,7 +214,8 @@ without_plus(struct span s)
 }
 
 static enum rc
-read_int(const struct filter_parser *p, const struct sch_field *f, struct span text, int64_t *out)
+read_int(const struct qry_filter_parser *p, const struct sch_field *f, struct span text,
+         int64_t *out)
 {
     if (!span_i64(without_plus(text), out))
         return err_set(p->err, RC_INVALID, "filter field %.*s needs an integer, not \"%.*s\"",
@@ -246,7 +247,8 @@ int_range(enum number_op op, int64_t v, struct filter_range *out)
 }
 
 static enum rc
-read_float(const struct filter_parser *p, const struct sch_field *f, struct span text, float *out)
+read_float(const struct qry_filter_parser *p, const struct sch_field *f, struct span text,
+           float *out)
 {
     double v;
 
@@ -273,8 +275,8 @@ float_range(enum number_op op, float v, struct filter_range *out)
 
 /* `lo..hi`; a missing end means no value at all. */
 static enum rc
-read_dots(const struct filter_parser *p, const struct sch_field *f, struct span text, size_t dots,
-          struct filter_range *out)
+read_dots(const struct qry_filter_parser *p, const struct sch_field *f, struct span text,
+          size_t dots, struct filter_range *out)
 {
     struct span lo = span_trim(span_of(text.p, dots)), hi = span_trim(span_from(text, dots + 2));
     struct filter_range r = {0};
@@ -299,7 +301,7 @@ read_dots(const struct filter_parser *p, const struct sch_field *f, struct span 
 }
 
 static enum rc
-read_range(const struct filter_parser *p, const struct sch_field *f, struct span text,
+read_range(const struct qry_filter_parser *p, const struct sch_field *f, struct span text,
            struct filter_range *out)
 {
     enum number_op op = take_number_op(&text);
@@ -327,7 +329,7 @@ read_range(const struct filter_parser *p, const struct sch_field *f, struct span
 }
 
 static enum rc
-read_bool(const struct filter_parser *p, const struct sch_field *f, struct span text,
+read_bool(const struct qry_filter_parser *p, const struct sch_field *f, struct span text,
           struct filter_range *out)
 {
     bool is_true = span_eq_str(text, "true");
@@ -340,14 +342,14 @@ read_bool(const struct filter_parser *p, const struct sch_field *f, struct span 
 }
 
 static enum rc
-read_value(const struct filter_parser *p, const struct sch_field *f, struct span text,
+read_value(const struct qry_filter_parser *p, const struct sch_field *f, struct span text,
            struct filter_range *out)
 {
     return f->type == SCH_BOOL ? read_bool(p, f, text, out) : read_range(p, f, text, out);
 }
 
 static enum rc
-read_number_leaf(const struct filter_parser *p, const struct sch_field *f, struct span value,
+read_number_leaf(const struct qry_filter_parser *p, const struct sch_field *f, struct span value,
                  struct filter_leaf *out)
 {
     struct filter_range *ranges = NULL;
@@ -385,8 +387,8 @@ read_number_leaf(const struct filter_parser *p, const struct sch_field *f, struc
 }
 
 enum rc
-filter_leaf_parse(const struct filter_parser *p, struct span field, struct span value,
-                  struct filter_leaf *out)
+qry_filter_leaf_parse(const struct qry_filter_parser *p, struct span field, struct span value,
+                      struct filter_leaf *out)
 {
     if (span_eq_str(field, "id"))
         return read_id_leaf(p, value, out);

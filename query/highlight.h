@@ -6,6 +6,7 @@
 #define TAILFIN_QUERY_HIGHLIGHT_H
 
 #include "base/json.h"
+
 #include "query/match.h"
 #include "query/plan.h"
 

@@ -1,8 +1,9 @@
-/* GET .../documents/search and POST /multi_search over HTTP: keys, sources of parameters, answers. */
+/* Searches and multi_search over HTTP: keys, sources of parameters, answers. */
 #include "query/engine.h"
 
 #include "base/clock.h"
 #include "base/json.h"
+
 #include "query/keys.h"
 #include "query/search.h"
 

@@ -88,6 +88,13 @@ struct qry_parse { /* what parsing a request needs */
  */
 MUST_USE enum rc qry_plan_parse(const struct qry_parse *in, struct qry_plan *out);
 
+static inline struct qry_filter_parser
+qry_parse_filters(const struct qry_parse *in)
+{
+    return (struct qry_filter_parser){in->collection, in->analyzer, in->limits.filter_ops_max,
+                                      in->arena, in->err};
+}
+
 /* ---- its parts, one file each ---- */
 
 /* lists.c: comma lists. */

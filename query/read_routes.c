@@ -6,6 +6,7 @@
 #include "query/engine.h"
 
 #include "base/json.h"
+
 #include "query/fields.h"
 #include "query/keys.h"
 

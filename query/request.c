@@ -3,6 +3,8 @@
  * failures are told: search-semantics sections 11 and 14. The parts that are
  * small languages of their own have their own files.
  */
+#include "query/request.h"
+
 #include "query/plan.h"
 
 static enum rc check_query(const struct qry_parse *in, struct qry_plan *plan);
@@ -229,12 +231,12 @@ static enum rc
 read_filters(const struct qry_parse *in, struct qry_plan *plan)
 {
     const struct qry_params *p = in->params;
+    struct qry_filter_parser parser = qry_parse_filters(in);
 
     for (uint32_t i = 0; i <= p->n_and_filters; i++) {
         const struct qry_filter *one = NULL;
         struct span text = i == 0 ? value_of(in, QRY_P_FILTER_BY) : p->and_filters[i - 1];
-        enum rc rc = qry_filter_parse(in->collection, in->analyzer, text,
-                                      in->limits.filter_ops_max, in->arena, &one, in->err);
+        enum rc rc = qry_filter_parse(&parser, text, &one);
         if (rc != RC_OK)
             return rc;
         plan->search.filter = qry_filter_and(plan->search.filter, one, in->arena);

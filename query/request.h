@@ -82,7 +82,7 @@ struct qry_search {
     uint32_t n_sorts;
 
     bool has_group;            /* typo and drop thresholds then count groups */
-    uint64_t deadline_us;      /* clock_us at which to stop (search_cutoff_ms or the loop's slice) */
+    uint64_t deadline_us; /* clock_us at which to stop (search_cutoff_ms or the loop's slice) */
 };
 
 #endif

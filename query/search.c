@@ -16,6 +16,7 @@
 #include "query/search.h"
 
 #include "base/clock.h"
+
 #include "query/answer.h"
 #include "query/browse.h"
 #include "query/buckets.h"

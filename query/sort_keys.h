@@ -17,7 +17,7 @@ struct qry_hit {
 
 struct qry_keys;
 
-/* Borrows plan and collection; cache may be NULL. In the arena, but for what qry_keys_fini frees. */
+/* Borrows the plan; cache may be NULL. In the arena, but for what qry_keys_fini frees. */
 struct qry_keys *qry_keys_new(const struct qry_plan *plan, struct qry_filter_cache *cache,
                               struct arena *arena);
 void qry_keys_fini(struct qry_keys *k); /* NULL allowed */

@@ -114,9 +114,10 @@ resolve_text_match(const struct qry_parse *in, const struct qry_sort_text *t, st
 static enum rc
 parse_eval(const struct qry_parse *in, struct span text, int64_t score, struct qry_eval *out)
 {
+    struct qry_filter_parser parser = qry_parse_filters(in);
+
     out->score = score;
-    enum rc rc = qry_filter_parse(in->collection, in->analyzer, text, in->limits.filter_ops_max,
-                                  in->arena, &out->filter, in->err);
+    enum rc rc = qry_filter_parse(&parser, text, &out->filter);
     if (rc == RC_OK && !out->filter)
         return err_set(in->err, RC_INVALID, "_eval in sort_by has an empty expression");
     return rc;

@@ -43,7 +43,7 @@ fixture_new(const char *schema_json)
     options.n_merge_threads = 1;
     if (idx_open(&options, &f->idx, &err) != RC_OK) {
         (void)fprintf(stderr, "idx_open: %s\n", err.text);
-        must(!"idx_open");
+        abort();
     }
     f->reader = idx_reader_new(f->idx);
     fixture_add_collection(f, schema_json);
@@ -59,7 +59,7 @@ fixture_add_collection(struct fixture *f, const char *schema_json)
     if (json_parse(span_str(schema_json), &f->arena, &json, &err) != RC_OK ||
         sch_parse(&json, &f->arena, &f->schema, &err) != RC_OK) {
         (void)fprintf(stderr, "schema: %s\n", err.text);
-        must(!"schema");
+        abort();
     }
     tkz_analyzer_init(&f->analyzer, f->schema.separators, f->schema.symbols);
     f->uid = idx_new_uid(f->idx);
@@ -160,7 +160,7 @@ fixture_put(struct fixture *f, const char *document_json)
 
     if (json_parse(span_str(document_json), a, &json, &err) != RC_OK) {
         (void)fprintf(stderr, "document: %s\n%s\n", err.text, document_json);
-        must(!"document");
+        abort();
     }
     struct idx_doc doc = {.seq = f->seq++, .json = arena_dup(a, span_str(document_json))};
     doc.id = json_get_str(&json, "id", arena_printf(a, "%llu", (unsigned long long)doc.seq));

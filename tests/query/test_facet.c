@@ -98,7 +98,8 @@ counts(void **state)
     expect(a, "q=*&facet_by=tags", "tags Rock=2 Soft Rock=1 Electronic=1");
     expect(a, "q=*&facet_by=nums", "nums 5=2 3=1");
     expect(a, "q=*&facet_by=x", "x 1.5=2 1=1");
-    expect(a, "q=*&facet_by=on,owner&filter_by=n:>0", "on true=2 false=1; owner bob=1 carol=1 alice=1");
+    expect(a, "q=*&facet_by=on,owner&filter_by=n:>0",
+           "on true=2 false=1; owner bob=1 carol=1 alice=1");
     expect(a, "q=*&facet_by=o*", "owner bob=2 carol=1 alice=1; on true=2 false=1");
     expect(a, "q=*&facet_by=owner(sort_by:_alpha:asc)", "owner alice=1 bob=2 carol=1");
     expect(a, "q=*&facet_by=owner( sort_by : _alpha:desc )", "owner carol=1 bob=2 alice=1");

@@ -74,8 +74,8 @@ matching(struct fixture *f, const char *expression, char out[64])
     char id[IDX_ID_MAX];
     size_t n = 0;
 
-    enum rc rc = qry_filter_parse(c, fixture_analyzer(f), span_str(expression), 100, &arena,
-                                  &filter, &err);
+    struct qry_filter_parser parser = {c, fixture_analyzer(f), 100, &arena, &err};
+    enum rc rc = qry_filter_parse(&parser, span_str(expression), &filter);
     if (rc != RC_OK) {
         assert_int_equal(rc, RC_INVALID);
         assert_true(err.text[0]);
@@ -456,8 +456,8 @@ check_random(struct fixture *f, const char *text, const struct doc *docs, const 
     size_t n_expected = 0, n_found = 0;
 
     qry_filter_cache_begin(cache, idx_snapshot_version(s));
-    if (qry_filter_parse(c, fixture_analyzer(f), span_str(text), 100, &arena, &filter, &err) !=
-        RC_OK)
+    struct qry_filter_parser parser = {c, fixture_analyzer(f), 100, &arena, &err};
+    if (qry_filter_parse(&parser, span_str(text), &filter) != RC_OK)
         fail_msg("%s: %s", text, err.text);
     for (int i = 0; i < DOCS; i++)
         n_expected += docs[i].is_live && truth[i];

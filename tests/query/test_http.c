@@ -200,7 +200,8 @@ several(void **state)
     (void)state;
     serve(&s, NULL, 4000);
     request(&s, "POST", "/multi_search", NULL,
-            "{\"searches\":[{\"collection\":\"c\",\"q\":\"*\",\"per_page\":1,\"filter_by\":\"n:1\"},"
+            "{\"searches\":["
+            "{\"collection\":\"c\",\"q\":\"*\",\"per_page\":1,\"filter_by\":\"n:1\"},"
             "{\"collection\":\"nope\",\"q\":\"*\"},{\"q\":\"*\"},"
             "{\"collection\":\"c\",\"q\":\"*\",\"per_page\":1.5},"
             "{\"collection\":\"other\",\"q\":\"*\",\"exhaustive_search\":true}]}");

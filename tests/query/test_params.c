@@ -225,8 +225,8 @@ defaults(void **state)
     assert_int_equal(s->n_sorts, 1);
     assert_int_equal(s->sorts[0].kind, QRY_SORT_TEXT_MATCH);
 
-    parse(a, c, "q=x&query_by=name&prefix=1&num_typos=3&exhaustive_search=1&page=0&offset=3&limit=5",
-          &p);
+    parse(a, c,
+          "q=x&query_by=name&prefix=1&num_typos=3&exhaustive_search=1&page=0&offset=3&limit=5", &p);
     assert_false(p.plan.search.fields[0].has_prefix);
     assert_int_equal(p.plan.search.fields[0].num_typos, 2);
     assert_false(p.plan.search.is_exhaustive);
