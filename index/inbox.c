@@ -159,8 +159,10 @@ idx_inbox_merge_all(struct idx_inbox *in, struct err *err)
     pthread_cond_signal(&in->work);
     while (in->wants_one_segment && !in->is_stopped)
         pthread_cond_wait(&in->progress, &in->lock);
-    enum rc rc = in->wants_one_segment ? RC_STOPPED : in->one_segment_rc;
-    if (rc != RC_OK && err)
+    enum rc rc = in->one_segment_rc;
+    if (in->wants_one_segment)
+        rc = err_set(err, RC_STOPPED, "the index was closed meanwhile");
+    else if (rc != RC_OK && err)
         *err = in->one_segment_err;
     unlock(in);
     return rc;

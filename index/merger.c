@@ -13,6 +13,9 @@
 /* A segment is rewritten for its dead documents from so many on. */
 enum { MIN_DEAD = 1000, BACKOFF_US = 1000000, BACKOFF_MAX_US = 60000000 };
 
+/* No merge takes more: sections have 32-bit offsets, and the result is made in memory. */
+static const uint64_t MERGE_BYTES_MAX = (uint64_t)2 << 30;
+
 struct merge {
     struct idx_job job;
     struct idx_fold *fold;
@@ -77,6 +80,19 @@ pick_all(const struct idx_generation *g, size_t *picked)
     return n_live > 0 && (n > 1 || n_dead > 0) ? n : 0;
 }
 
+/* Only as many of the picked, which are lightest first, as MERGE_BYTES_MAX allows. */
+static size_t
+bound(const struct idx_policy_item *items, const size_t *picked, size_t n)
+{
+    uint64_t bytes = 0;
+    for (size_t i = 0; i < n; i++) {
+        bytes += items[picked[i]].weight;
+        if (bytes > MERGE_BYTES_MAX)
+            return i < 2 ? 0 : i;
+    }
+    return n;
+}
+
 static size_t
 pick(const struct idx_generation *g, size_t *picked)
 {
@@ -88,10 +104,13 @@ pick(const struct idx_generation *g, size_t *picked)
         if (!p->seg->file || p->n_live == 0)
             continue;
         uint64_t bytes = p->seg->n_bytes / p->n_docs * p->n_live;
+        if (bytes > MERGE_BYTES_MAX / 2)
+            continue; /* big enough */
         items[n] = (struct idx_policy_item){bytes, p->n_docs, p->n_live};
         numbers[n++] = i;
     }
     size_t n_picked = idx_policy_pick(items, n, IDX_POLICY_FILES, MIN_DEAD, picked);
+    n_picked = bound(items, picked, n_picked);
     for (size_t i = 0; i < n_picked; i++)
         picked[i] = numbers[picked[i]];
     free(items);

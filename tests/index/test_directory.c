@@ -248,6 +248,115 @@ test_copy(void **state)
     free(then);
 }
 
+/* ---- old directories ---- */
+
+/*
+ * Every version of the format that was ever released has a directory in
+ * tests/index/golden; each must open and hold this. TAILFIN_GOLDEN_NEW=DIR
+ * writes one, for a new version.
+ */
+static void
+golden_history(struct kit_world *w, bool is_written)
+{
+    for (uint32_t round = 0; round < 4; round++) {
+        struct idx_batch *b = is_written ? idx_batch_new() : NULL;
+        uint32_t uid = 1 + round / 2;
+        if (round % 2 == 0)
+            kit_create(w->m, b, uid, round / 2);
+        for (uint32_t i = 0; i < 60; i++)
+            kit_put(w->m, b, uid, (i * 7 + round * 40) % 97, i + round, 1000 * round + i);
+        kit_delete(w->m, b, uid, 7);
+        if (round == 1) {
+            kit_name(w->m, b, uid);
+            kit_complete(w->m, b, uid);
+        }
+        kit_entry(w->m, b, round, round + 5);
+        kit_pos(w->m, b, round + 1);
+        if (b)
+            kit_submit(w->idx, &b, IDX_DURABLE);
+    }
+}
+
+static enum rc
+expect_record(void *arg, struct span record, uint64_t end, struct err *err)
+{
+    (void)end;
+    (void)err;
+    assert_true(span_eq_str(record, "a record"));
+    ++*(int *)arg;
+    return RC_OK;
+}
+
+static void
+write_golden(struct kit_world *w, const char *to)
+{
+    struct err err;
+    struct idx_log *log;
+    uint64_t end;
+    assert_int_equal(idx_new_uid(w->idx), 1);
+    assert_int_equal(idx_new_uid(w->idx), 2);
+    golden_history(w, true);
+    assert_int_equal(idx_log_open(w->fs, &log, &err), RC_OK);
+    assert_int_equal(idx_log_append(log, SPAN_LIT("a record"), &end, &err), RC_OK);
+    assert_int_equal(idx_log_sync(log, &err), RC_OK);
+    idx_log_close(log);
+    assert_int_equal(idx_copy(w->idx, to, &err), RC_OK);
+}
+
+struct copying {
+    struct fs *from, *to;
+};
+
+static void
+copy_file(void *arg, const char *name, uint64_t n_bytes)
+{
+    struct copying *c = arg;
+    struct fs_map map;
+    struct err err;
+    (void)n_bytes;
+    assert_int_equal(fs_map(c->from, name, &map, &err), RC_OK);
+    assert_int_equal(fs_write(c->to, name, span_of(map.p, map.n), &err), RC_OK);
+    fs_unmap(c->from, &map);
+}
+
+static void
+expect_golden(const char *path)
+{
+    struct kit_world w = {.dir = scratch_new(), .m = xcalloc(1, sizeof *w.m)};
+    struct err err;
+    struct idx_log *log;
+    int n_records = 0;
+    w.fs = kit_fs(w.dir);
+    struct copying c = {kit_fs(path), w.fs};
+    assert_int_equal(fs_list(c.from, copy_file, &c, &err), RC_OK);
+    fs_close(c.from);
+    golden_history(&w, false);
+    w.idx = kit_open(w.fs, NULL);
+    kit_world_reopen(&w);
+    kit_expect(w.idx, w.m);
+    assert_int_equal(kit_durable_pos(w.idx), 4);
+    assert_int_equal(idx_log_open(w.fs, &log, &err), RC_OK);
+    assert_int_equal(idx_log_replay(log, 0, expect_record, &n_records, &err), RC_OK);
+    assert_int_equal(n_records, 1);
+    idx_log_close(log);
+    kit_world_put(&w, 1, 0, 97, 5, IDX_DURABLE); /* and it goes on */
+    assert_int_equal(idx_merge_all(w.idx, &err), RC_OK);
+    kit_expect(w.idx, w.m);
+    kit_close(w.idx);
+    fs_close(w.fs);
+    scratch_free(w.dir);
+    free(w.m);
+}
+
+static void
+test_golden(void **state)
+{
+    const char *to = getenv("TAILFIN_GOLDEN_NEW");
+    if (to)
+        write_golden(*state, to);
+    expect_golden("tests/index/golden/v1");
+}
+
 int
 main(void)
 {
@@ -255,7 +364,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         TEST(test_files_go), TEST(test_numbers_are_not_used_again),
         TEST(test_refused),  TEST(test_check_finds_flips),
-        TEST(test_copy),
+        TEST(test_copy),     TEST(test_golden),
     };
 #undef TEST
     return cmocka_run_group_tests(tests, NULL, NULL);
