@@ -38,7 +38,7 @@ static enum rc
 put_document(const struct writer *w, const struct qry_hit *hit)
 {
     const struct idx_view *view = &w->plan->search.collection->views[hit->view];
-    bool has_highlights = w->highlighter && !hit->is_pinned;
+    bool has_highlights = w->highlighter != NULL;
     struct json parsed;
     struct span text;
 

@@ -381,7 +381,7 @@ write_facet(struct tally *t, bool has_query, struct buf *out)
     unsigned typos = 0;
 
     if (has_query) {
-        qry_facet_match_init(&m, t->plan, t->arena);
+        qry_facet_match_init(&m, t->plan, t->field->type != SCH_STRING, t->arena);
         typos = m.tokens.n > 0 ? keep_matching(t, &m) : 0;
     }
     if (t->n > 1)

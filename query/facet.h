@@ -20,10 +20,11 @@ MUST_USE enum rc qry_facets_write(const struct qry_plan *plan, const struct qry_
 struct qry_facet_match { /* the tokens looked for, the last one as a prefix */
     const struct tkz_analyzer *analyzer;
     struct tkz_tokens tokens;
-    unsigned typos; /* how many a token may have, beyond what its length allows */
+    unsigned typos;  /* how many a token may have, beyond what its length allows */
+    bool is_literal; /* numbers: the value's text begins with the query */
 };
 
-void qry_facet_match_init(struct qry_facet_match *m, const struct qry_plan *plan,
+void qry_facet_match_init(struct qry_facet_match *m, const struct qry_plan *plan, bool is_literal,
                           struct arena *arena);
 /*
  * Whether every token is found in the value with at most `typos` edits each.

@@ -74,6 +74,10 @@ read_ranges(const struct qry_parse *in, const struct sch_field *f, struct span t
         struct qry_facet_range range;
         if (!read_range(next_item(&rest), &range))
             return bad_range(in, f);
+        if (f->type == SCH_FLOAT) { /* compared with what the column can hold */
+            range.begin = (double)(float)range.begin;
+            range.end = (double)(float)range.end;
+        }
         ranges = arena_grow(in->arena, ranges, &cap, n + 1, sizeof *ranges);
         size_t at = n++;
         for (; at > 0 && ranges[at - 1].begin > range.begin; at--)
@@ -139,8 +143,10 @@ read_facet(const struct qry_parse *in, struct span item, struct facet_list *list
     for (uint32_t i = 0; i < schema->n_fields; i++) {
         const struct sch_field *f = &schema->fields[i];
         struct qry_facet facet = {.field = i};
-        if (!(f->flags & SCH_FACET) || !(f->flags & SCH_INDEXED) ||
-            !(is_prefix ? span_starts(f->name, name) : span_eq(f->name, name)))
+        bool is_meant = is_prefix ? span_starts(f->name, name) : span_eq(f->name, name);
+        bool has_ranges_of_text = open < item.n && f->type == SCH_STRING;
+        if (!is_meant || !(f->flags & SCH_INDEXED) ||
+            (!(f->flags & SCH_FACET) && !has_ranges_of_text))
             continue;
         if (open < item.n) {
             if (item.p[item.n - 1] != ')')
@@ -150,7 +156,8 @@ read_facet(const struct qry_parse *in, struct span item, struct facet_list *list
             if (rc != RC_OK)
                 return rc;
         }
-        add_facet(in, list, facet);
+        if (f->flags & SCH_FACET)
+            add_facet(in, list, facet);
     }
     if (list->n == before)
         return err_set(in->err, RC_ABSENT, "there is no facet field named %.*s", SPAN_ARG(name));

@@ -7,8 +7,10 @@
 enum { EDIT_BYTES_MAX = TKZ_TOKEN_MAX };
 
 void
-qry_facet_match_init(struct qry_facet_match *m, const struct qry_plan *plan, struct arena *arena)
+qry_facet_match_init(struct qry_facet_match *m, const struct qry_plan *plan, bool is_literal,
+                     struct arena *arena)
 {
+    m->is_literal = is_literal;
     m->analyzer = plan->search.analyzer;
     m->typos = plan->facet_query_num_typos < 2 ? plan->facet_query_num_typos : 2;
     tkz_text(m->analyzer, plan->facet_query, arena, &m->tokens);
@@ -98,6 +100,8 @@ qry_facet_match(const struct qry_facet_match *m, struct span value, unsigned typ
     struct tkz_tokens words;
     size_t at = 0;
 
+    if (m->is_literal && !span_starts(value, plan->facet_query))
+        return false;
     tkz_text(m->analyzer, value, arena, &words);
     for (size_t i = 0; i < m->tokens.n; i++) {
         bool is_found = false;

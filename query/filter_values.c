@@ -120,8 +120,9 @@ read_texts(const struct qry_filter_parser *p, struct span field, struct span val
             continue;
         texts = arena_grow(p->arena, texts, &cap, out->n_texts + 1, sizeof *texts);
         read_text(p, element, &texts[out->n_texts]);
-        if (is_usable(out, &texts[out->n_texts]))
-            out->n_texts++;
+        if (!is_usable(out, &texts[out->n_texts++]))
+            return err_set(p->err, RC_INVALID, "a value of filter field %.*s is empty",
+                           SPAN_ARG(field));
     }
     out->texts = texts;
     return RC_OK;

@@ -84,23 +84,38 @@ qry_highlighter_new(const struct qry_plan *plan, const struct qry_match *match,
 
 /* ---- marks of one text ---- */
 
-/* The query token that a term stood for; a field not queried borrows from those that were. */
-static int32_t
+struct reading { /* what a term of the text stood for */
+    int32_t query; /* number of the query token, -1: nothing */
+    bool is_prefix;
+};
+
+/* Infix matches are words that hold the first token anywhere. */
+static bool
+is_infix(const struct qry_highlighter *h, uint32_t field, struct span term)
+{
+    const struct qry_search *s = &h->plan->search;
+
+    if (qry_match_n_tokens(h->match) == 0)
+        return false;
+    struct span token = qry_match_token(h->match, 0);
+    for (uint32_t i = 0; i < s->n_fields; i++)
+        if (s->fields[i].field == field && s->fields[i].infix != QRY_INFIX_OFF)
+            return token.n > 0 && memmem(term.p, term.n, token.p, token.n) != NULL;
+    return false;
+}
+
+/* What a word matched as in one field is marked in all that are shown. */
+static struct reading
 explain(const struct qry_highlighter *h, uint32_t field, struct span term)
 {
     const struct qry_search *s = &h->plan->search;
-    bool is_prefix, is_queried = false;
+    struct reading r = {.query = qry_match_explain(h->match, field, term, &r.is_prefix)};
 
-    for (uint32_t i = 0; i < s->n_fields; i++)
-        is_queried = is_queried || s->fields[i].field == field;
-    if (is_queried)
-        return qry_match_explain(h->match, field, term, &is_prefix);
-    for (uint32_t i = 0; i < s->n_fields; i++) {
-        int32_t token = qry_match_explain(h->match, s->fields[i].field, term, &is_prefix);
-        if (token >= 0)
-            return token;
-    }
-    return -1;
+    for (uint32_t i = 0; r.query < 0 && i < s->n_fields; i++)
+        r.query = qry_match_explain(h->match, s->fields[i].field, term, &r.is_prefix);
+    if (r.query < 0 && is_infix(h, field, term))
+        r = (struct reading){0, false};
+    return r;
 }
 
 /* Whether a byte of the text takes part in its token (punctuation inside words does not). */
@@ -128,16 +143,16 @@ behind_characters(const struct qry_highlighter *h, struct span bytes, const stru
 }
 
 /*
- * Of a word that begins with the query token, and of one that is much longer
- * than it (a typo in a prefix), as many characters as were typed.
+ * Of a word found by its prefix, if it begins with the query token or is much
+ * longer (a typo in the prefix), as many characters as were typed.
  */
 static size_t
 mark_end(const struct qry_highlighter *h, struct span bytes, const struct tkz_token *t,
-         uint32_t query)
+         struct reading r)
 {
-    if (query >= qry_match_n_tokens(h->match))
+    if (!r.is_prefix || (uint32_t)r.query >= qry_match_n_tokens(h->match))
         return t->end;
-    struct span typed = qry_match_token(h->match, query);
+    struct span typed = qry_match_token(h->match, (uint32_t)r.query);
     size_t n_typed = tkz_codepoints(typed), n_word = tkz_codepoints(t->text);
     bool is_cut = n_word > n_typed && (span_starts(t->text, typed) || n_word > n_typed + 2);
     return is_cut ? behind_characters(h, bytes, t, n_typed) : t->end;
@@ -150,14 +165,14 @@ find_marks(const struct qry_highlighter *h, uint32_t field, struct text *t)
     t->marks = arena_calloc(h->arena, t->tokens.n + 1, sizeof *t->marks);
     for (size_t i = 0; i < t->tokens.n; i++) {
         const struct tkz_token *token = &t->tokens.v[i];
-        int32_t query = explain(h, field, token->text);
-        if (query < 0)
+        struct reading r = explain(h, field, token->text);
+        if (r.query < 0)
             continue;
         t->marks[t->n_marks++] = (struct mark){
             .begin = token->begin,
-            .end = mark_end(h, t->bytes, token, (uint32_t)query),
+            .end = mark_end(h, t->bytes, token, r),
             .token = (uint32_t)i,
-            .query = (uint32_t)query,
+            .query = (uint32_t)r.query,
         };
     }
 }
@@ -220,6 +235,9 @@ choose_snippet(const struct qry_highlighter *h, struct text *t)
     last = last + affix < n ? last + affix : n - 1;
     t->snippet_begin = t->tokens.v[first].begin;
     t->snippet_end = last + 1 == n ? t->bytes.n : t->tokens.v[last].end;
+    while (t->snippet_end < t->bytes.n && t->bytes.p[t->snippet_end] != ' ' &&
+           t->bytes.p[t->snippet_end] != '\n')
+        t->snippet_end++; /* with the punctuation behind the word */
 }
 
 /* ---- fields of a document ---- */

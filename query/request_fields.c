@@ -175,7 +175,7 @@ qry_query_by_parse(const struct qry_parse *in, struct qry_plan *plan)
     struct qry_search *s = &plan->search;
 
     l->by = qry_names_of(value_of(in, QRY_P_QUERY_BY), in->arena);
-    if (l->by.n == 0) {
+    if (l->by.n == 0 || (l->by.n == 1 && span_eq_str(l->by.v[0], "*"))) {
         if (s->is_wildcard)
             return RC_OK;
         return err_set(in->err, RC_INVALID, "parameter query_by is missing");

@@ -255,26 +255,35 @@ collect(struct run *r)
 static void
 add_pins_to_facets(struct run *r)
 {
+    struct qry_collector *c = &r->collector;
+
     for (uint32_t i = 0; i < r->pinned.n; i++) {
         struct qry_pinned *p = &r->pinned.v[i];
-        if (r->groups)
-            p->group = qry_groups_number(r->groups, p->view, p->doc);
-        if (r->collector.marks)
-            r->collector.marks[p->view][p->doc / 64] |= 1ull << (p->doc % 64);
+        if (c->marks)
+            c->marks[p->view][p->doc / 64] |= 1ull << (p->doc % 64);
+        if (!r->groups)
+            continue;
+        p->group = qry_groups_number(r->groups, p->view, p->doc);
+        c->hits = xgrow(c->hits, &c->cap, c->n + 1, sizeof *c->hits);
+        c->hits[c->n++] = (struct qry_hit){.view = p->view, .doc = p->doc, .group = p->group};
     }
 }
 
 static enum rc
 count_facets(struct run *r)
 {
+    size_t n_hits = r->collector.n;
+    enum rc rc = RC_OK;
+
     add_pins_to_facets(r);
-    if (r->plan.n_facets == 0) {
-        buf_puts(&r->facets, "[]");
-        return RC_OK;
-    }
     if (r->is_cut_off)
         r->plan.search.deadline_us = UINT64_MAX;
-    return qry_facets_write(&r->plan, &r->collector, r->arena, &r->facets, r->err);
+    if (r->plan.n_facets == 0)
+        buf_puts(&r->facets, "[]");
+    else
+        rc = qry_facets_write(&r->plan, &r->collector, r->arena, &r->facets, r->err);
+    r->collector.n = n_hits; /* without the pins */
+    return rc;
 }
 
 /* ---- arrange ---- */
