@@ -30,6 +30,8 @@ static const struct command COMMANDS[] = {
      "rebuild collections from MongoDB aside, then switch"},
     {"check", app_check, 1, 1, "check DIR",
      "every invariant of an index directory no one serves from"},
+    {"restore", app_restore, 1, 1, "restore SNAPSHOT",
+     "copy a snapshot's directory into an empty --data-dir"},
     {"config", app_config, 0, 0, "config", "every option, its value and where it comes from"},
 };
 

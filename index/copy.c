@@ -83,3 +83,63 @@ idx_copy(struct idx *idx, const char *to_path, struct err *err)
     fs_close(to.fs);
     return rc == RC_OK ? RC_OK : err_wrap(err, rc, "copying the index to %s", to_path);
 }
+
+/* ---- and back ---- */
+
+static enum rc
+copy_one(struct fs *from, struct fs *to, const char *name, struct err *err)
+{
+    struct fs_map map;
+    enum rc rc = fs_map(from, name, &map, err);
+    if (rc != RC_OK)
+        return rc;
+    rc = fs_write(to, name, span_of(map.p, map.n), err);
+    fs_unmap(from, &map);
+    return rc;
+}
+
+static void
+count_other(void *arg, const char *name, uint64_t n_bytes)
+{
+    size_t *n = arg;
+    (void)n_bytes;
+    *n += strcmp(name, IDX_LOCK_NAME) != 0;
+}
+
+static enum rc
+copy_all(struct fs *from, struct fs *to, struct err *err)
+{
+    struct arena arena = {0};
+    struct idx_manifest m = {0};
+    char name[IDX_FILE_NAME_MAX];
+    enum rc rc = idx_manifest_read(from, &arena, &m, err);
+    for (size_t g = 0; rc == RC_OK && g < m.n_generations; g++) {
+        for (size_t i = 0; rc == RC_OK && i < m.generations[g].n_segments; i++) {
+            idx_file_name(m.generations[g].segments[i].file, name);
+            rc = copy_one(from, to, name, err);
+        }
+    }
+    if (rc == RC_OK)
+        rc = idx_log_copy(from, to, err);
+    if (rc == RC_OK)
+        rc = fs_sync_dir(to, err);
+    /* The manifest last: what was cut short is no index. */
+    if (rc == RC_OK)
+        rc = copy_one(from, to, IDX_MANIFEST_NAME, err);
+    if (rc == RC_OK)
+        rc = fs_sync_dir(to, err);
+    arena_fini(&arena);
+    return rc;
+}
+
+enum rc
+idx_restore(struct fs *from, struct fs *to, struct err *err)
+{
+    size_t n_files = 0;
+    enum rc rc = fs_lock(to, IDX_LOCK_NAME, err);
+    if (rc == RC_OK)
+        rc = fs_list(to, count_other, &n_files, err);
+    if (rc == RC_OK && n_files > 0)
+        rc = err_set(err, RC_CONFLICT, "the directory is not empty");
+    return rc == RC_OK ? copy_all(from, to, err) : rc;
+}

@@ -148,6 +148,13 @@ MUST_USE enum rc idx_merge_all(struct idx *idx, struct err *err);
 MUST_USE enum rc idx_copy(struct idx *idx, const char *to_path, struct err *err);
 
 /*
+ * Copies the index in `from` (a copy made by idx_copy; no one has it open) into
+ * `to`, by bytes: both can be used afterwards. RC_CONFLICT if `to` has files or
+ * is in use. A crash in between leaves `to` without an index.
+ */
+MUST_USE enum rc idx_restore(struct fs *from, struct fs *to, struct err *err);
+
+/*
  * Checks every invariant of a directory that no one has open: checksums,
  * sorted dictionaries, postings against forward lists, ids against tables.
  * Calls report for every finding (a sentence). RC_OK, RC_CORRUPT, RC_IO.

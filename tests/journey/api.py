@@ -5,6 +5,8 @@ import hashlib
 import hmac
 import json
 import os
+import shutil
+import subprocess
 import time
 import urllib.parse
 
@@ -304,6 +306,40 @@ def reading(api):
         float(machine[name])
 
 
+def tool(program, *words):
+    return subprocess.run([program, *words], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+
+
+def restore(program, scratch, copy, before):
+    """A snapshot becomes a data directory: whole or not at all, and never over another."""
+    target = os.path.join(scratch, 'restored')
+    done = tool(program, 'restore', copy, '--data-dir', target)
+    check(done.returncode == 0, f'restore: {done.stdout}')
+    server = Tailfin(program, target)
+    server.start()
+    equal(server.export('things'), before, 'documents of the restored directory')
+    refused = tool(program, 'restore', copy, '--data-dir', target)
+    check(refused.returncode == 1, 'restored into a directory that is served')
+    server.stop()
+    refused = tool(program, 'restore', copy, '--data-dir', target)
+    check(refused.returncode == 1 and 'not empty' in refused.stdout, f'restored over an index: {refused.stdout}')
+    for bad in (os.path.join(scratch, 'nothing'), scratch):
+        refused = tool(program, 'restore', bad, '--data-dir', os.path.join(scratch, 'other'))
+        check(refused.returncode == 1 and 'error' in refused.stdout, f'restored from {bad}: {refused.stdout}')
+    broken = os.path.join(scratch, 'broken')
+    shutil.copytree(copy, broken)
+    victim = max((os.path.join(broken, n) for n in os.listdir(broken)), key=os.path.getsize)
+    with open(victim, 'r+b') as f:
+        f.seek(os.path.getsize(victim) // 2)
+        byte = f.read(1)
+        f.seek(-1, os.SEEK_CUR)
+        f.write(bytes([byte[0] ^ 1]))
+    other = os.path.join(scratch, 'other')
+    refused = tool(program, 'restore', broken, '--data-dir', other)
+    check(refused.returncode == 1, f'restored a damaged snapshot: {refused.stdout}')
+    check(not os.path.exists(other), 'a damaged snapshot left a directory behind')
+
+
 def run(program):
     with Scratch() as scratch:
         server = Tailfin(program, os.path.join(scratch, 'index'), '--log-level', 'debug', '--slow-search-ms', '1')
@@ -330,6 +366,7 @@ def run(program):
             log = f.read()
         for secret in secrets:
             check(secret not in log, 'a key is in the log')
+        restore(program, scratch, copy, before)
         # The copy is an index of its own.
         other = Tailfin(program, copy)
         other.start()
