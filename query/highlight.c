@@ -109,8 +109,9 @@ static struct reading
 explain(const struct qry_highlighter *h, uint32_t field, struct span term)
 {
     const struct qry_search *s = &h->plan->search;
-    struct reading r = {.query = qry_match_explain(h->match, field, term, &r.is_prefix)};
+    struct reading r;
 
+    r.query = qry_match_explain(h->match, field, term, &r.is_prefix);
     for (uint32_t i = 0; r.query < 0 && i < s->n_fields; i++)
         r.query = qry_match_explain(h->match, s->fields[i].field, term, &r.is_prefix);
     if (r.query < 0 && is_infix(h, field, term))
