@@ -12,7 +12,7 @@
  * match=full: the same table on code points, every swap allowed, nothing
  * pruned but what cannot come within the distance any more.
  */
-#include "query/walk.h"
+#include "query/walk_parts.h"
 
 #include "tokenizer/tokenizer.h"
 
@@ -34,13 +34,6 @@ struct automaton {
     int32_t w[DEPTH_MAX + 1];           /* w[d]: the unit that led to depth d */
     uint32_t ends[DEPTH_MAX + 1];       /* bytes of the term up to depth d */
     uint8_t masks[DEPTH_MAX + 1];       /* costs still alive at depth d */
-};
-
-struct walk {
-    struct automaton a;
-    struct idx_cursor cursor;
-    struct arena *arena;
-    struct qry_reach *out;
 };
 
 static size_t
@@ -297,8 +290,8 @@ add_subtree(struct walk *w, struct idx_cursor *cursor, uint32_t depth, unsigned 
 
     do {
         uint32_t begin = cursor->ord;
-        uint32_t at = longer_than(span_of(cursor->term, cursor->n), w->a.is_full,
-                                  w->a.length + cost);
+        uint32_t at = longer_than(span_of(cursor->term, cursor->n), w->pattern->is_full,
+                                  w->length + cost);
         more = at ? idx_cursor_skip(cursor, at > depth ? at : depth) : idx_cursor_next(cursor);
         uint32_t end = more ? cursor->ord : idx_terms_n(cursor->terms);
         qry_reach_add(&w->out[cost], w->arena, (struct qry_stretch){begin, end, at != 0});
@@ -306,88 +299,92 @@ add_subtree(struct walk *w, struct idx_cursor *cursor, uint32_t depth, unsigned 
     return more;
 }
 
-static void
-add_accepted(struct walk *w, uint32_t depth, unsigned accepted)
+bool
+walk_add_subtrees(struct walk *w, uint32_t depth, unsigned accepted, bool is_last)
 {
     for (unsigned c = 0; c < QRY_COSTS; c++) {
         struct idx_cursor copy;
         if (!(accepted & (1u << c)))
             continue;
+        accepted &= ~(1u << c);
+        if (is_last && !accepted)
+            return add_subtree(w, &w->cursor, depth, c);
         copy = w->cursor;
         (void)add_subtree(w, &copy, depth, c);
     }
+    return true;
 }
 
-/*
- * Looks at the current term from depth d on (rows up to there are valid and
- * alive). Returns the number of bytes after which nothing is alive any more
- * (everything that shares them can be skipped), 0 if the term was read to its
- * end with something alive. *d gets the depth of valid rows.
- */
-static uint32_t
-walk_term(struct walk *w, int32_t *d)
+void
+walk_add_term(struct walk *w, unsigned reached)
 {
-    struct automaton *a = &w->a;
-    struct span term = span_of(w->cursor.term, w->cursor.n);
-    uint32_t at = a->ends[*d];
-
-    while (at < term.n) {
-        int32_t unit;
-        unsigned accepted;
-        at = (uint32_t)unit_next(term, at, a->is_full, &unit);
-        unsigned on = automaton_step(a, *d + 1, unit, &accepted);
-        a->ends[++*d] = at;
-        if (accepted)
-            add_accepted(w, at, accepted);
-        if (!on)
-            return at;
-    }
-    unsigned reached = automaton_end(a, *d, a->masks[*d]);
     for (unsigned c = 0; c < QRY_COSTS; c++) {
         if (reached & (1u << c))
             qry_reach_add(&w->out[c], w->arena,
                           (struct qry_stretch){w->cursor.ord, w->cursor.ord + 1, false});
     }
-    return 0;
+}
+
+/*
+ * Looks at the current term from depth *d on (rows up to there are valid and
+ * alive) and moves the cursor to the next term worth a look; false if there
+ * is none. *d gets the depth of valid rows.
+ */
+static bool
+walk_term(struct walk *w, struct automaton *a, int32_t *d)
+{
+    struct idx_cursor *c = &w->cursor;
+    uint32_t at = a->ends[*d];
+
+    while (at < c->n) {
+        int32_t unit;
+        unsigned accepted;
+        at = (uint32_t)unit_next(span_of(c->term, c->n), at, a->is_full, &unit);
+        unsigned on = automaton_step(a, *d + 1, unit, &accepted);
+        if (accepted && !walk_add_subtrees(w, at, accepted, !on))
+            return false;
+        if (!on)
+            return accepted || idx_cursor_skip(c, at);
+        a->ends[++*d] = at;
+    }
+    walk_add_term(w, automaton_end(a, *d, a->masks[*d]));
+    return idx_cursor_next(c);
 }
 
 static void
-walk_all(struct walk *w, bool (*late)(void *), void *arg)
+walk_rows(struct walk *w, unsigned costs)
 {
-    struct automaton *a = &w->a;
+    struct automaton a;
     int32_t d = 0;
     unsigned ticks = 0;
 
-    idx_cursor_init(&w->cursor, w->cursor.terms);
-    for (bool more = idx_cursor_next(&w->cursor); more;) {
-        while (a->ends[d] > w->cursor.shared)
+    automaton_init(&a, w->pattern, costs);
+    idx_cursor_init(&w->cursor, w->terms);
+    for (bool more = idx_cursor_next(&w->cursor); more; more = walk_term(w, &a, &d)) {
+        while (a.ends[d] > w->cursor.shared)
             d--;
-        uint32_t dead_at = walk_term(w, &d);
-        if (dead_at)
-            d--; /* the dead row is no state to start from */
-        more = dead_at ? idx_cursor_skip(&w->cursor, dead_at) : idx_cursor_next(&w->cursor);
-        if ((++ticks & 4095) == 0 && late && late(arg))
+        if ((++ticks & 4095) == 0 && w->late && w->late(w->late_arg))
             return;
     }
 }
 
 /* Cost 0 needs no walk: the term itself, or the terms that begin with it. */
 static void
-walk_exact(struct walk *w, const struct qry_pattern *p)
+walk_exact(struct walk *w)
 {
-    const struct idx_terms *terms = w->cursor.terms;
+    struct span text = w->pattern->text;
     uint32_t begin, end, ord;
 
-    if (!p->may_prefix) {
-        if (idx_terms_find(terms, p->text, &ord))
+    if (!w->pattern->may_prefix) {
+        if (idx_terms_find(w->terms, text, &ord))
             qry_reach_add(&w->out[0], w->arena, (struct qry_stretch){ord, ord + 1, false});
         return;
     }
-    idx_terms_prefix(terms, p->text, &begin, &end);
+    idx_terms_prefix(w->terms, text, &begin, &end);
     if (begin == end)
         return;
     /* The term equal to the prefix, if there is one, is the first of them. */
-    if (idx_terms_find(terms, p->text, &ord) && ord == begin) {
+    if (idx_terms_find(w->terms, text, &ord) && ord == begin) {
         qry_reach_add(&w->out[0], w->arena, (struct qry_stretch){ord, ord + 1, false});
         begin++;
     }
@@ -397,16 +394,14 @@ walk_exact(struct walk *w, const struct qry_pattern *p)
 
 /* match=full, prefix search: what a smaller cost reaches is not reached at a larger one. */
 static void
-walk_smallest(struct walk *w, const struct qry_pattern *p, unsigned costs, bool (*late)(void *),
-              void *arg)
+walk_smallest(struct walk *w, unsigned costs)
 {
     struct qry_reach all[QRY_COSTS] = {{0}};
     struct qry_reach *out = w->out;
 
     w->out = all;
-    walk_exact(w, p);
-    automaton_init(&w->a, p, 6u);
-    walk_all(w, late, arg);
+    walk_exact(w);
+    walk_rows(w, 6u);
     for (unsigned c = 0; c < QRY_COSTS; c++) {
         for (unsigned lower = 0; lower < c; lower++)
             all[c] = qry_reach_without(&all[c], &all[lower], w->arena);
@@ -419,25 +414,26 @@ void
 qry_walk(const struct qry_pattern *p, const struct idx_terms *terms, unsigned costs,
          struct arena *arena, struct qry_reach out[QRY_COSTS], bool (*late)(void *), void *arg)
 {
-    struct walk w;
+    struct walk w = {
+        .pattern = p, .terms = terms, .arena = arena, .out = out, .late = late, .late_arg = arg};
 
-    w.arena = arena;
-    w.out = out;
-    w.cursor.terms = terms;
+    w.length = qry_walk_length(p->text, p->is_full);
     for (unsigned c = 0; c < QRY_COSTS; c++) {
         if (costs & (1u << c))
             out[c] = (struct qry_reach){0};
     }
     if (p->is_full && p->may_prefix && (costs & ~1u)) {
-        walk_smallest(&w, p, costs, late, arg);
+        walk_smallest(&w, costs);
         return;
     }
     if (costs & 1u)
-        walk_exact(&w, p);
+        walk_exact(&w);
     if (!(costs & ~1u))
         return;
-    automaton_init(&w.a, p, costs & ~1u);
-    walk_all(&w, late, arg);
+    if (!p->is_full && p->text.n < WALK_BITS_MAX)
+        walk_bits(&w, costs & ~1u);
+    else
+        walk_rows(&w, costs & ~1u);
 }
 
 bool

@@ -1,0 +1,32 @@
+/* Between walk.c and walk_bits.c: the cursor and what is collected. */
+#ifndef TAILFIN_QUERY_WALK_PARTS_H
+#define TAILFIN_QUERY_WALK_PARTS_H
+
+#include "query/walk.h"
+
+struct walk {
+    const struct qry_pattern *pattern;
+    const struct idx_terms *terms;
+    struct idx_cursor cursor;
+    struct arena *arena;
+    struct qry_reach *out;
+    uint32_t length; /* of the token, in units */
+    bool (*late)(void *);
+    void *late_arg;
+};
+
+/*
+ * Everything below the current term's first `depth` bytes is reached at the
+ * costs in `accepted`. Without other costs alive (is_last) the cursor is moved
+ * behind it: the result says whether there is a further term. Else it stays,
+ * and the result is true.
+ */
+bool walk_add_subtrees(struct walk *w, uint32_t depth, unsigned accepted, bool is_last);
+/* The current term alone, at the costs in `reached`; not prefix-expanded. */
+void walk_add_term(struct walk *w, unsigned reached);
+
+/* walk_bits.c: match=compat for patterns of at most WALK_BITS_MAX bytes, costs of bits 1 and 2. */
+enum { WALK_BITS_MAX = 60 };
+void walk_bits(struct walk *w, unsigned costs);
+
+#endif
