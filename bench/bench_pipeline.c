@@ -241,6 +241,9 @@ measure_freshness(struct target *t, struct world *w)
             took_us[k - 1] = v;
         }
     }
+    printf("event to snapshot: p50 %.1f ms, p99 %.1f ms\n",
+           (double)metrics_quantile(t->metrics, M_APPLY_TIME, 0.5) / 1000,
+           (double)metrics_quantile(t->metrics, M_APPLY_TIME, 0.99) / 1000);
     printf("freshness: p50 %.1f ms, p99 %.1f ms, max %.1f ms\n", (double)took_us[N / 2] / 1000,
            (double)took_us[N * 99 / 100] / 1000, (double)took_us[N - 1] / 1000);
 }

@@ -200,6 +200,8 @@ ing_inbox_take(struct ing_inbox *b, uint64_t wait_us, uint64_t coalesce_us, size
     must(out->keys.n == 0);
     pthread_mutex_lock(&b->lock);
     struct ing_dirty_set *d = &b->filling;
+    if (d->keys.n == 0)
+        coalesce_us /= 5;
     if (wait_us && !b->is_closed && d->keys.n == 0 && !d->rebuild)
         wait_until(b, clock_us() + wait_us);
     while (!b->is_closed && d->keys.n > 0 && d->keys.n < n_enough &&

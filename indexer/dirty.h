@@ -84,7 +84,8 @@ void ing_inbox_restart(struct ing_inbox *b, uint32_t time_s, uint32_t time_i, ui
 /*
  * Swaps what came in into *out (which must be empty but for kept memory).
  * Waits at most wait_us for anything to come; once keys are there, until the
- * oldest is coalesce_us old or n_enough keys are inside.
+ * oldest is coalesce_us old or n_enough keys are inside; a fifth of that if
+ * nothing was waiting at first: then more is not likely to come.
  */
 void ing_inbox_take(struct ing_inbox *b, uint64_t wait_us, uint64_t coalesce_us, size_t n_enough,
                     struct ing_dirty_set *out);

@@ -28,7 +28,8 @@ enum {
     USERS_PER_ROUND = 2000, /* of cascades: keeps other changes fresh */
     SLICE_DOCS = 4000,
     IDLE_WAIT_US = 1000000,
-    HURRY_EVERY_US = 20000,
+    HURRY_DOCS = 100,
+    HURRY_EVERY_US = 4000,
     SAVE_IDLE_US = 10000000, /* between saves of a position that moved alone */
 };
 
@@ -47,6 +48,7 @@ static void *
 apply_main(void *arg)
 {
     struct ing_mongo *m = arg;
+    (void)pthread_setname_np(pthread_self(), "mongo-apply"); /* for top and gdb only */
     struct ing_round round = {0};
     bool is_open = await_position(m);
     if (is_open)
@@ -189,6 +191,20 @@ scan(struct ing_mongo *m)
     return true;
 }
 
+struct freshness { /* of the oldest change of a round; freed when it was seen */
+    struct metrics_block *metrics;
+    uint64_t received_us;
+};
+
+static void
+observe_visible(void *arg, enum rc rc)
+{
+    struct freshness *f = arg;
+    if (rc == RC_OK)
+        metrics_observe(f->metrics, M_APPLY_TIME, clock_us() - f->received_us);
+    free(f);
+}
+
 static void
 save(struct ing_mongo *m, const struct ing_round *r)
 {
@@ -203,8 +219,13 @@ save(struct ing_mongo *m, const struct ing_round *r)
     if (has_work || (m->has_moved && now_us > m->saved_us + SAVE_IDLE_US)) {
         struct idx_batch *b = idx_batch_new();
         ing_state_put(m, b);
-        if (has_work && now_us > m->hurried_us + HURRY_EVERY_US) {
-            idx_batch_hurry(b); /* a lone change need not wait for the next refresh */
+        if (d->first_us) {
+            struct freshness *f = xmalloc(sizeof *f);
+            *f = (struct freshness){m->apply_metrics, d->first_us};
+            idx_batch_on_visible(b, observe_visible, f);
+        }
+        if (d->keys.n <= HURRY_DOCS && now_us > m->hurried_us + HURRY_EVERY_US) {
+            idx_batch_hurry(b); /* a few changes need not wait for the next refresh */
             m->hurried_us = now_us;
         }
         (void)idx_submit(m->options.idx, &b); /* 0 only while closing */

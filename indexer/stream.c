@@ -190,6 +190,7 @@ ing_stream_main(void *arg)
 {
     struct stream s = {.m = arg};
     struct ing_mongo *m = s.m;
+    (void)pthread_setname_np(pthread_self(), "mongo-stream"); /* for top and gdb only */
     if (m->options.metrics)
         s.metrics = metrics_block(m->options.metrics);
     ing_position_copy(&s.position, &m->start);

@@ -424,6 +424,7 @@ writeback_main(void *arg)
 {
     struct ing_writeback_queue *q = arg;
     struct ing_mongo *m = q->m;
+    (void)pthread_setname_np(pthread_self(), "mongo-back"); /* for top and gdb only */
     struct ing_client client = {0};
     struct metrics_block *metrics = m->options.metrics ? metrics_block(m->options.metrics) : NULL;
     struct err err;

