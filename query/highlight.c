@@ -155,7 +155,7 @@ mark_end(const struct qry_highlighter *h, struct span bytes, const struct tkz_to
         return t->end;
     struct span typed = qry_match_token(h->match, (uint32_t)r.query);
     size_t n_typed = tkz_codepoints(typed), n_word = tkz_codepoints(t->text);
-    bool is_cut = n_word > n_typed && (span_starts(t->text, typed) || n_word > n_typed + 2);
+    bool is_cut = n_word > n_typed && (span_starts(t->text, typed) || n_word > n_typed + 3);
     return is_cut ? behind_characters(h, bytes, t, n_typed) : t->end;
 }
 
