@@ -163,7 +163,6 @@ struct qry_pass {
     struct qry_combination *whole;
     uint32_t n_whole;
     size_t whole_cap;
-    bool is_single; /* by single.c: every term reached at its costs below n_done */
 };
 
 /* pass.c; false once late. */

@@ -289,7 +289,7 @@ qry_pass_has(struct qry_run *r, struct qry_pass *p, const uint8_t *costs, const 
     return is_member && number < p->n_done;
 }
 
-/* A pass of one word by single.c has no lists: everything it reached counts. */
+/* The lists of a single word are always whole: everything it reached counts. */
 static bool
 is_in_single(struct qry_run *r, struct qry_pass *p, uint32_t id)
 {
@@ -315,9 +315,9 @@ qry_pass_was_done(struct qry_run *r, const uint32_t *ids, uint32_t n)
         struct qry_pass *p = r->passes[i];
         if (p->n != n || r->s->is_full)
             continue;
-        if (p->is_single ? is_in_single(r, p, ids[0]) : is_in_parts(r, p, ids))
+        if (n == 1 ? is_in_single(r, p, ids[0]) : is_in_parts(r, p, ids))
             return true;
-        for (uint32_t w = 0; w < p->n_whole && !p->is_single; w++) {
+        for (uint32_t w = 0; w < p->n_whole && n > 1; w++) {
             if (is_in_whole(r, p, &p->whole[w], ids))
                 return true;
         }

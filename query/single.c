@@ -53,10 +53,6 @@ qry_single_fits(const struct qry_run *r, const struct qry_pass *p)
         return false;
     if (r->n_fields > 1 && r->s->text_match_type != QRY_MAX_SCORE)
         return false; /* a smaller cost need not be a larger score then */
-    for (uint32_t i = 0; i < r->n_passes; i++) {
-        if (r->passes[i]->n == 1 && !r->passes[i]->is_single)
-            return false;
-    }
     return !(r->typos_differ && has_rivals(r));
 }
 
@@ -306,7 +302,6 @@ qry_single_run(struct qry_run *r, struct qry_pass *p)
         t.field_bits[f] = qry_run_bits(r, largest);
     if (p->n_dropped)
         find_dropped(&t);
-    p->is_single = true;
     for (uint32_t i = 0; i < p->costs[0].n; i++) {
         t.cost = p->costs[0].v[i];
         if (!run_cost(&t))
