@@ -84,7 +84,11 @@ class Tailfin:
             except OSError:
                 pass
             time.sleep(0.005)
-        raise Failure(f'not healthy after {timeout} s:\n{self.tail()}')
+        try:
+            status = json.dumps(self.ask('GET', '/admin/status')[1])
+        except OSError as e:
+            status = str(e)
+        raise Failure(f'not healthy after {timeout} s:\n{self.tail()}\n{status}')
 
     def tail(self, n=30):
         with open(self.log_path, errors='replace') as f:
