@@ -7,6 +7,7 @@
 #include <pthread.h>
 
 #include "base/queue.h"
+
 #include "indexer/group.h"
 #include "indexer/indexer.h"
 

@@ -210,11 +210,12 @@ rebuild_document(struct rebuild *r, const struct idx_view *view, uint32_t d, str
     struct span json;
     struct json object;
     struct ing_record built;
+    const struct ing_record_rules rules = {r->schema, &r->analyzer, ING_DIRTY_REJECT};
     enum rc rc = idx_doc_reader_get(r->docs, view->segment, d, &json, err);
     if (rc == RC_OK)
         rc = json_parse(arena_dup(arena, json), arena, &object, err);
     if (rc == RC_OK)
-        rc = ing_record_build(r->schema, &r->analyzer, &object, ING_DIRTY_REJECT, arena, &built, err);
+        rc = ing_record_build(&rules, &object, arena, &built, err);
     if (rc != RC_OK)
         return rc;
     built.doc.seq = idx_segment_tie(view->segment, d).hi;

@@ -121,8 +121,8 @@ build(struct ing_group *group, const struct idx_collection *c, struct ing_analyz
     uint64_t seq = ing_sequences_take(&group->groups->sequences, c->uid);
     ing_record_merge(base, &w->object, arena, &object);
     ing_record_set_id(&object, rc == RC_OK ? id : arena_printf(arena, "%" PRIu64, seq), arena);
-    rc = ing_record_build(c->schema, ing_analyzer_of(analyzer, c), &object, w->dirty, arena, &built,
-                          &w->err);
+    const struct ing_record_rules rules = {c->schema, ing_analyzer_of(analyzer, c), w->dirty};
+    rc = ing_record_build(&rules, &object, arena, &built, &w->err);
     if (rc != RC_OK)
         return rc;
     w->record = built;

@@ -9,6 +9,7 @@
 #define TAILFIN_INDEXER_GROUP_H
 
 #include "base/fs.h"
+
 #include "indexer/record.h"
 
 enum ing_action {

@@ -227,10 +227,10 @@ text_of(const struct json *object, struct arena *arena)
 }
 
 enum rc
-ing_record_build(const struct sch_collection *c, const struct tkz_analyzer *analyzer,
-                 struct json *object, enum ing_dirty dirty, struct arena *arena,
+ing_record_build(const struct ing_record_rules *rules, struct json *object, struct arena *arena,
                  struct ing_record *out, struct err *err)
 {
+    const struct sch_collection *c = rules->schema;
     struct ing_record result = {0};
     struct idx_value *values = arena_calloc(arena, (size_t)c->n_fields + 1, sizeof *values);
     enum rc rc = ing_record_id(object, &result.doc.id, err);
@@ -238,7 +238,7 @@ ing_record_build(const struct sch_collection *c, const struct tkz_analyzer *anal
     if (rc != RC_OK)
         return rc;
     drop_nulls(object);
-    struct building building = {c, analyzer, object, dirty, arena, 0};
+    struct building building = {c, rules->analyzer, object, rules->dirty, arena, 0};
     for (uint32_t f = 0; f < c->n_fields; f++) {
         rc = build_field(&building, f, &values[f], err);
         if (rc != RC_OK)

@@ -21,6 +21,12 @@ enum ing_dirty { /* what to do with values of a wrong type */
 /* False for a name that is none. */
 bool ing_dirty_parse(struct span name, enum ing_dirty *out);
 
+struct ing_record_rules { /* what a document is checked against; borrowed */
+    const struct sch_collection *schema;
+    const struct tkz_analyzer *analyzer;
+    enum ing_dirty dirty;
+};
+
 /*
  * The members of patch laid over those of base: patch wins, its null members
  * are removed. base may be NULL. The result shares the inputs' memory; its
@@ -50,8 +56,7 @@ struct ing_record {
  * must live as long. RC_INVALID with a sentence for the client.
  * Cost: linear in the document; tokenises.
  */
-MUST_USE enum rc ing_record_build(const struct sch_collection *c, const struct tkz_analyzer *analyzer,
-                                  struct json *object, enum ing_dirty dirty, struct arena *arena,
-                                  struct ing_record *out, struct err *err);
+MUST_USE enum rc ing_record_build(const struct ing_record_rules *rules, struct json *object,
+                                  struct arena *arena, struct ing_record *out, struct err *err);
 
 #endif

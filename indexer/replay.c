@@ -39,11 +39,12 @@ put(struct replay *r, const struct idx_collection *c, const struct ing_oplog_rec
     struct arena *arena = idx_batch_arena(r->batch);
     struct json object;
     struct ing_record built;
+    const struct ing_record_rules rules = {c->schema, ing_analyzer_of(&r->analyzer, c),
+                                           ING_DIRTY_COERCE_OR_DROP};
     ing_sequences_raise(&r->g->sequences, c->uid, record->seq + 1);
     enum rc rc = json_parse(record->json, arena, &object, err);
     if (rc == RC_OK)
-        rc = ing_record_build(c->schema, ing_analyzer_of(&r->analyzer, c), &object,
-                              ING_DIRTY_COERCE_OR_DROP, arena, &built, err);
+        rc = ing_record_build(&rules, &object, arena, &built, err);
     if (rc != RC_OK)
         return err_wrap(err, RC_CORRUPT, "replaying the operation log");
     built.doc.seq = record->seq;

@@ -91,8 +91,8 @@ documents_are_checked_and_coerced(void **state)
         struct ing_record built;
         struct json object;
         parse(ROWS[i].in, &arena, &object);
-        enum rc rc =
-            ing_record_build(&schema, &analyzer, &object, ROWS[i].dirty, &arena, &built, &err);
+        const struct ing_record_rules rules = {&schema, &analyzer, ROWS[i].dirty};
+        enum rc rc = ing_record_build(&rules, &object, &arena, &built, &err);
         if (!ROWS[i].out) {
             if (rc != RC_INVALID || !err.text[0])
                 fail_msg("%s: accepted", ROWS[i].in);
