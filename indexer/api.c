@@ -15,32 +15,31 @@ struct route {
     const char *action;   /* the right it takes */
     enum ing_lane lane;
     job_function *run;    /* NULL: a single document write */
-    bool is_document;     /* refused for collections that MongoDB feeds */
 };
 
 static const struct route ROUTES[] = {
-    {HTTP_POST, {"collections", "*", "documents"}, "documents:create", ING_LANE_SINGLE, NULL, true},
-    {HTTP_PATCH, {"collections", "*", "documents", "*"}, "documents:update", ING_LANE_SINGLE, NULL, true},
-    {HTTP_DELETE, {"collections", "*", "documents", "*"}, "documents:delete", ING_LANE_SINGLE, NULL, true},
+    {HTTP_POST, {"collections", "*", "documents"}, "documents:create", ING_LANE_SINGLE, NULL},
+    {HTTP_PATCH, {"collections", "*", "documents", "*"}, "documents:update", ING_LANE_SINGLE, NULL},
+    {HTTP_DELETE, {"collections", "*", "documents", "*"}, "documents:delete", ING_LANE_SINGLE, NULL},
     {HTTP_POST, {"collections", "*", "documents", "import"}, "documents:import", ING_LANE_IMPORT,
-     ing_api_import, true},
+     ing_api_import},
     {HTTP_PATCH, {"collections", "*", "documents"}, "documents:update", ING_LANE_CATALOG,
-     ing_api_update_by_filter, true},
+     ing_api_update_by_filter},
     {HTTP_DELETE, {"collections", "*", "documents"}, "documents:delete", ING_LANE_CATALOG,
-     ing_api_delete_by_filter, true},
-    {HTTP_POST, {"collections"}, "collections:create", ING_LANE_CATALOG, ing_api_create_collection, false},
-    {HTTP_PATCH, {"collections", "*"}, "collections:update", ING_LANE_CATALOG, ing_api_alter_collection, true},
-    {HTTP_DELETE, {"collections", "*"}, "collections:delete", ING_LANE_CATALOG, ing_api_drop_collection, true},
-    {HTTP_PUT, {"aliases", "*"}, "aliases:upsert", ING_LANE_CATALOG, ing_api_put_alias, false},
-    {HTTP_DELETE, {"aliases", "*"}, "aliases:delete", ING_LANE_CATALOG, ing_api_drop_alias, false},
-    {HTTP_POST, {"keys"}, "keys:create", ING_LANE_CATALOG, ing_api_create_key, false},
-    {HTTP_DELETE, {"keys", "*"}, "keys:delete", ING_LANE_CATALOG, ing_api_drop_key, false},
-    {HTTP_POST, {"operations", "snapshot"}, "*", ING_LANE_CATALOG, ing_api_snapshot, false},
-    {HTTP_POST, {"operations", "vote"}, "*", ING_LANE_CATALOG, ing_api_succeed, false},
-    {HTTP_POST, {"operations", "cache", "clear"}, "*", ING_LANE_CATALOG, ing_api_succeed, false},
-    {HTTP_POST, {"operations", "db", "compact"}, "*", ING_LANE_CATALOG, ing_api_succeed, false},
-    {HTTP_POST, {"operations", "reset_peers"}, "*", ING_LANE_CATALOG, ing_api_succeed, false},
-    {HTTP_POST, {"config"}, "*", ING_LANE_CATALOG, ing_api_accept_config, false},
+     ing_api_delete_by_filter},
+    {HTTP_POST, {"collections"}, "collections:create", ING_LANE_CATALOG, ing_api_create_collection},
+    {HTTP_PATCH, {"collections", "*"}, "collections:update", ING_LANE_CATALOG, ing_api_alter_collection},
+    {HTTP_DELETE, {"collections", "*"}, "collections:delete", ING_LANE_CATALOG, ing_api_drop_collection},
+    {HTTP_PUT, {"aliases", "*"}, "aliases:upsert", ING_LANE_CATALOG, ing_api_put_alias},
+    {HTTP_DELETE, {"aliases", "*"}, "aliases:delete", ING_LANE_CATALOG, ing_api_drop_alias},
+    {HTTP_POST, {"keys"}, "keys:create", ING_LANE_CATALOG, ing_api_create_key},
+    {HTTP_DELETE, {"keys", "*"}, "keys:delete", ING_LANE_CATALOG, ing_api_drop_key},
+    {HTTP_POST, {"operations", "snapshot"}, "*", ING_LANE_CATALOG, ing_api_snapshot},
+    {HTTP_POST, {"operations", "vote"}, "*", ING_LANE_CATALOG, ing_api_succeed},
+    {HTTP_POST, {"operations", "cache", "clear"}, "*", ING_LANE_CATALOG, ing_api_succeed},
+    {HTTP_POST, {"operations", "db", "compact"}, "*", ING_LANE_CATALOG, ing_api_succeed},
+    {HTTP_POST, {"operations", "reset_peers"}, "*", ING_LANE_CATALOG, ing_api_succeed},
+    {HTTP_POST, {"config"}, "*", ING_LANE_CATALOG, ing_api_accept_config},
 };
 
 static bool
@@ -94,11 +93,6 @@ ing_api_handle(struct ing_api *a, struct http_exchange *x)
     struct span collection = collection_of(r);
     if (!a->options.authorize(a->options.authorize_ctx, x, route->action, collection))
         return true;
-    if (route->is_document && a->options.mongo && ing_mongo_feeds(a->options.mongo, collection)) {
-        http_reply_error(x, 409, "`%.*s` is fed by MongoDB: write there, the index follows",
-                         SPAN_ARG(collection));
-        return true;
-    }
     struct ing_job *job = xcalloc(1, sizeof *job);
     job->x = x;
     job->run = route->run;
@@ -193,7 +187,7 @@ ing_api_start(const struct ing_api_options *options, struct ing_api **out, struc
         a->counts = metrics_block(options->metrics);
     for (int i = 0; i < ING_LANE_N; i++)
         a->lanes[i] = queue_new(ING_LANE_ITEMS_MAX);
-    enum rc rc = ing_groups_open(options->idx, options->fs, &a->groups, err);
+    enum rc rc = ing_groups_open(options->idx, options->fs, options->mongo, &a->groups, err);
     if (rc == RC_OK)
         rc = ing_group_init(&a->singles, a->groups, err);
     if (rc == RC_OK)

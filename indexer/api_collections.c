@@ -48,6 +48,9 @@ static enum rc
 create(struct ing_api *a, const struct sch_collection *schema, struct err *err)
 {
     const struct idx_snapshot *s = ing_groups_snapshot(a->groups);
+    enum rc rc = ing_groups_check_fed(a->groups, schema->name, err);
+    if (rc != RC_OK)
+        return rc;
     const struct idx_collection *old = idx_snapshot_find(s, schema->name);
     if (old && span_eq(old->schema->name, schema->name))
         return err_set(err, RC_CONFLICT, "a collection with the name %.*s exists already",
@@ -112,8 +115,9 @@ ing_api_drop_collection(struct ing_api *a, struct http_exchange *x)
     ing_groups_begin(a->groups);
     const struct idx_snapshot *s = ing_groups_snapshot(a->groups);
     const struct idx_collection *c = idx_snapshot_find(s, http_exchange_request(x)->parts[1]);
-    enum rc rc = c ? RC_OK : err_set(&err, RC_ABSENT, "Not Found");
-    if (c) {
+    enum rc rc = c ? ing_groups_check_fed(a->groups, c->schema->name, &err)
+                   : err_set(&err, RC_ABSENT, "Not Found");
+    if (rc == RC_OK) {
         sch_write(c->schema, c->n_docs, false, &body);
         struct idx_batch *batch = idx_batch_new();
         idx_batch_drop(batch, c->uid);
@@ -279,8 +283,10 @@ ing_api_alter_collection(struct ing_api *a, struct http_exchange *x)
     ing_groups_begin(a->groups);
     const struct idx_snapshot *s = ing_groups_snapshot(a->groups);
     const struct idx_collection *c = idx_snapshot_find(s, http_exchange_request(x)->parts[1]);
-    enum rc rc = c ? change_schema(c, &body, http_exchange_arena(x), &schema, &err)
+    enum rc rc = c ? ing_groups_check_fed(a->groups, c->schema->name, &err)
                    : err_set(&err, RC_ABSENT, "Not Found");
+    if (rc == RC_OK)
+        rc = change_schema(c, &body, http_exchange_arena(x), &schema, &err);
     if (rc == RC_OK)
         rc = rebuild(a, c, &schema, &err);
     ing_groups_end(a->groups);

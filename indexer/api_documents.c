@@ -203,6 +203,8 @@ find_ids(struct ing_api *a, struct http_exchange *x, struct ids *out)
     if (!c)
         rc = err_set(&err, RC_ABSENT, "Not Found");
     else
+        rc = ing_groups_check_fed(a->groups, c->schema->name, &err);
+    if (rc == RC_OK)
         rc = a->options.filter_ids(c, filter, note_id, out, &err);
     ing_groups_end(a->groups);
     if (rc != RC_OK)

@@ -63,6 +63,7 @@ read_parameters(struct import *im)
     const struct http_request *r = http_exchange_request(im->x);
     const struct http_param *batch = http_request_param(r, "batch_size");
     uint64_t size = 0;
+    struct err err = {0};
     im->collection = r->parts[1];
     if (!ing_api_read_action(im->x, &im->action, &im->dirty))
         return false;
@@ -74,11 +75,14 @@ read_parameters(struct import *im)
         !read_flag(im->x, "return_doc", &im->returns_document))
         return false;
     ing_groups_begin(im->a->groups);
-    bool is_there = idx_snapshot_find(ing_groups_snapshot(im->a->groups), im->collection) != NULL;
+    const struct idx_collection *c =
+        idx_snapshot_find(ing_groups_snapshot(im->a->groups), im->collection);
+    enum rc rc = c ? ing_groups_check_fed(im->a->groups, c->schema->name, &err)
+                   : err_set(&err, RC_ABSENT, "Not Found");
     ing_groups_end(im->a->groups);
-    if (!is_there)
-        http_reply_error(im->x, 404, "Not Found");
-    return is_there;
+    if (rc != RC_OK)
+        ing_api_refuse(im->x, rc, &err);
+    return rc == RC_OK;
 }
 
 /* ---- the running thread ---- */

@@ -14,6 +14,7 @@
 #include "base/map.h"
 
 #include "indexer/group_parts.h"
+#include "indexer/indexer.h"
 #include "indexer/oplog_record.h"
 
 enum { TRIM_US = 5000000, NUMBERS_MAX = 1000 };
@@ -295,7 +296,11 @@ resolve(struct run *run, struct ing_write *w)
     const struct idx_collection *c = idx_snapshot_find(run->g->snapshot, w->collection);
     if (!c)
         w->rc = err_set(&w->err, RC_ABSENT, "there is no collection %.*s", SPAN_ARG(w->collection));
-    else if (w->action == ING_DELETE)
+    else
+        w->rc = ing_groups_check_fed(run->g, c->schema->name, &w->err);
+    if (w->rc != RC_OK)
+        return;
+    if (w->action == ING_DELETE)
         w->rc = remove_document(run, c, w);
     else
         w->rc = put_document(run, c, w);
@@ -365,6 +370,15 @@ end_turn(struct ing_groups *g)
 }
 
 /* ---- changes of the catalog ---- */
+
+enum rc
+ing_groups_check_fed(struct ing_groups *g, struct span name, struct err *err)
+{
+    if (!g->mongo || !ing_mongo_feeds(g->mongo, name))
+        return RC_OK;
+    return err_set(err, RC_CONFLICT, "`%.*s` is fed by MongoDB: write there, the index follows",
+                   SPAN_ARG(name));
+}
 
 void
 ing_groups_begin(struct ing_groups *g)
@@ -438,10 +452,12 @@ ing_group_reset(struct ing_group *group)
 }
 
 enum rc
-ing_groups_open(struct idx *idx, struct fs *fs, struct ing_groups **out, struct err *err)
+ing_groups_open(struct idx *idx, struct fs *fs, struct ing_mongo *mongo, struct ing_groups **out,
+                struct err *err)
 {
     struct ing_groups *g = xcalloc(1, sizeof *g);
     g->idx = idx;
+    g->mongo = mongo;
     g->trimmed_us = clock_us();
     ing_turn_init(&g->turn);
     ing_sequences_init(&g->sequences, idx);

@@ -40,13 +40,14 @@ struct ing_write {
 };
 
 struct ing_groups;
+struct ing_mongo;
 
 /*
  * Opens the operation log in fs and replays what the index has not committed.
- * idx and fs are borrowed. RC_IO, RC_CORRUPT.
+ * idx, fs and mongo (NULL: standalone) are borrowed. RC_IO, RC_CORRUPT.
  */
-MUST_USE enum rc ing_groups_open(struct idx *idx, struct fs *fs, struct ing_groups **out,
-                                 struct err *err);
+MUST_USE enum rc ing_groups_open(struct idx *idx, struct fs *fs, struct ing_mongo *mongo,
+                                 struct ing_groups **out, struct err *err);
 void ing_groups_close(struct ing_groups *g); /* NULL allowed */
 
 /*
@@ -93,6 +94,9 @@ void ing_group_reset(struct ing_group *group);
 void ing_groups_begin(struct ing_groups *g);
 MUST_USE enum rc ing_groups_commit(struct ing_groups *g, struct idx_batch **take, struct err *err);
 void ing_groups_end(struct ing_groups *g);
+
+/* RC_CONFLICT, with a sentence, for a collection (by its real name) that MongoDB feeds. Any thread. */
+MUST_USE enum rc ing_groups_check_fed(struct ing_groups *g, struct span name, struct err *err);
 
 /* The newest snapshot, between begin and end only. */
 const struct idx_snapshot *ing_groups_snapshot(struct ing_groups *g);

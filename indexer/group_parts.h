@@ -12,6 +12,7 @@
 
 struct ing_groups {
     struct idx *idx;
+    struct ing_mongo *mongo; /* NULL: standalone */
     struct ing_turn turn; /* held for a whole group; guards all below but the numbers */
     struct ing_sequences sequences;
     struct idx_log *log;

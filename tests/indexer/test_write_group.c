@@ -36,7 +36,7 @@ side_open(struct side *s, struct fs *fs)
     const struct idx_options options = {.fs = fs, .refresh_us = 2000, .commit_us = 30000};
     s->fs = fs;
     if (idx_open(&options, &s->idx, &err) != RC_OK ||
-        ing_groups_open(s->idx, fs, &s->groups, &err) != RC_OK)
+        ing_groups_open(s->idx, fs, NULL, &s->groups, &err) != RC_OK)
         fail_msg("opening: %s", err.text);
     assert_int_equal(ing_group_init(&s->group, s->groups, NULL), RC_OK);
 }
