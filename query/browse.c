@@ -8,7 +8,9 @@
 
 #include "base/clock.h"
 
-enum { CLOCK_EVERY = 1 << 14 };
+#include "query/words.h"
+
+enum { CLOCK_EVERY = 1 << 10 }; /* words, or documents along a permutation */
 
 struct walk {
     const struct qry_plan *plan;
@@ -34,7 +36,7 @@ count_bits(const uint64_t *words, size_t n)
     uint64_t sum = 0;
 
     for (size_t i = 0; i < n; i++)
-        sum += (uint64_t)__builtin_popcountll(words[i]);
+        sum += qry_word_count(words[i]);
     return sum;
 }
 
@@ -100,27 +102,55 @@ is_promising(const struct walk *w, const struct idx_column *column, uint32_t vie
     return !w->is_last || qry_collector_wants_tie(c, w->plan->search.collection, view, doc);
 }
 
+/*
+ * Of the documents [at, at + n), those whose leading key is not worse than the
+ * worst that is kept. All of them while the collector is not full, and for
+ * other columns than plain integers.
+ */
+static uint64_t
+not_worse(const struct walk *w, const struct idx_column *column, size_t at, size_t n)
+{
+    const struct qry_collector *c = w->collector;
+
+    if (!c->is_heap || !column || (!column->i32 && !column->i64) || column->present)
+        return UINT64_MAX;
+    bool is_asc = w->plan->search.sorts[w->lead].is_asc;
+    int64_t worst = c->hits[0].keys[w->lead];
+    int64_t lo = is_asc ? INT64_MIN : worst, hi = is_asc ? -worst : INT64_MAX;
+    if (column->i64)
+        return qry_word_i64(column->i64 + at, n, lo, hi);
+    if (lo > INT32_MAX || hi < INT32_MIN)
+        return 0;
+    return qry_word_i32(column->i32 + at, n, lo < INT32_MIN ? INT32_MIN : (int32_t)lo,
+                        hi > INT32_MAX ? INT32_MAX : (int32_t)hi);
+}
+
 /* Offers the documents of words, the last (which are mostly the newest) first. */
 static enum rc
 offer_words(struct walk *w, uint32_t view, const uint64_t *words, const uint64_t *without,
             struct err *err)
 {
-    size_t n = qry_words_n(w->plan->search.collection->views[view].n_docs);
+    uint32_t n_docs = w->plan->search.collection->views[view].n_docs;
     bool can_judge = w->lead < 0 || is_lead_number(w);
     const struct idx_column *column =
         w->lead < 0 ? NULL : qry_keys_column(w->collector->keys, (uint32_t)w->lead, view);
 
-    for (size_t i = n; i-- > 0;) {
+    for (size_t i = qry_words_n(n_docs); i-- > 0;) {
         uint64_t left = without ? words[i] & ~without[i] : words[i];
+        if (!left)
+            continue;
+        size_t n = n_docs - i * 64;
+        if (can_judge)
+            left &= not_worse(w, column, i * 64, n < 64 ? n : 64);
         while (left) {
             uint32_t bit = 63 - (uint32_t)__builtin_clzll(left);
             uint32_t doc = (uint32_t)(i * 64) + bit;
             left &= ~(1ull << bit);
-            if (is_late(w))
-                return cut_off(err);
             if (!can_judge || is_promising(w, column, view, doc))
                 (void)qry_collector_offer(w->collector, view, doc); /* kept or not, go on */
         }
+        if (is_late(w))
+            return cut_off(err);
     }
     return RC_OK;
 }

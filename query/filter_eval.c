@@ -5,7 +5,7 @@
  */
 #include "query/filter_parts.h"
 
-#include "base/bytes.h"
+#include "query/words.h"
 
 enum { FORWARD_STACK = 512, CACHE_DOCS_MIN = 2048 };
 
@@ -35,42 +35,6 @@ negate(const struct eval *e, uint64_t *words)
 
 /* ---- numbers ---- */
 
-/* 64 bytes of 0 or 1 to bits. */
-static uint64_t
-pack_bytes(const uint8_t m[64])
-{
-    uint64_t word = 0;
-
-    for (unsigned i = 0; i < 8; i++)
-        word |= (load_u64(m + 8 * i) * 0x0102040810204080u >> 56) << (8 * i);
-    return word;
-}
-
-static uint64_t
-word_i32(const int32_t *v, size_t n, int32_t lo, int32_t hi)
-{
-    uint8_t m[64] = {0};
-    uint32_t width = (uint32_t)hi - (uint32_t)lo;
-
-    if (n == 64)
-        for (size_t i = 0; i < 64; i++)
-            m[i] = (uint32_t)v[i] - (uint32_t)lo <= width;
-    else
-        for (size_t i = 0; i < n; i++)
-            m[i] = (uint32_t)v[i] - (uint32_t)lo <= width;
-    return pack_bytes(m);
-}
-
-static uint64_t
-word_i64(const int64_t *v, size_t n, int64_t lo, int64_t hi)
-{
-    uint64_t word = 0;
-
-    for (size_t i = 0; i < n; i++)
-        word |= (uint64_t)((v[i] >= lo) & (v[i] <= hi)) << i;
-    return word;
-}
-
 static uint64_t
 word_f32(const float *v, size_t n, float lo, float hi)
 {
@@ -87,7 +51,7 @@ word_b8(const uint8_t *v, size_t n, bool is_true)
     uint8_t m[64] = {0};
 
     memcpy(m, v, n);
-    uint64_t word = pack_bytes(m);
+    uint64_t word = qry_word_pack(m);
     uint64_t all = n == 64 ? UINT64_MAX : (1ull << n) - 1;
     return is_true ? word : ~word & all;
 }
@@ -102,10 +66,10 @@ word_of(const struct idx_column *c, size_t at, size_t n, const struct filter_ran
             return 0;
         int32_t lo = r->lo < INT32_MIN ? INT32_MIN : (int32_t)r->lo;
         int32_t hi = r->hi > INT32_MAX ? INT32_MAX : (int32_t)r->hi;
-        return lo > hi ? 0 : word_i32(c->i32 + at, n, lo, hi);
+        return lo > hi ? 0 : qry_word_i32(c->i32 + at, n, lo, hi);
     }
     case SCH_INT64:
-        return word_i64(c->i64 + at, n, r->lo, r->hi);
+        return qry_word_i64(c->i64 + at, n, r->lo, r->hi);
     case SCH_FLOAT:
         return word_f32(c->f32 + at, n, r->f_lo, r->f_hi);
     case SCH_BOOL:
