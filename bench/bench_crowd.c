@@ -74,7 +74,8 @@ open_one(struct crowd *c, size_t i)
                  "Content-Length: 1000000\r\n\r\n",
                  c->key);
     else
-        snprintf(text, sizeof text, "GET %s HTTP/1.1\r\nHost: bench\r\nX-TYPESENSE-API-KEY: %s\r\n\r\n",
+        snprintf(text, sizeof text,
+                 "GET %s HTTP/1.1\r\nHost: bench\r\nX-TYPESENSE-API-KEY: %s\r\n\r\n",
                  c->long_target, c->key);
     if (!send_text(fd, text))
         fprintf(stderr, "warning: a request of the crowd was not sent\n");
@@ -166,7 +167,8 @@ main(int argc, char **argv)
     crowd.long_target = argv[4];
     snprintf(headers, sizeof headers, "X-TYPESENSE-API-KEY: %s\r\n", argv[2]);
     load_add(&list, "request", "GET", argv[3], headers, (struct span){0});
-    struct load_options options = {.port = crowd.port, .n_connections = CLIENTS, .warm_up_us = 300000};
+    struct load_options options = {
+        .port = crowd.port, .n_connections = CLIENTS, .warm_up_us = 300000};
     options.duration_us = 4000000;
     options.rate = argc > 5 ? strtod(argv[5], NULL) : 1000;
     for (int i = 0; i < ROUNDS; i++) {
@@ -177,7 +179,8 @@ main(int argc, char **argv)
     }
     qsort(alone, ROUNDS, sizeof alone[0], compare);
     qsort(crowded, ROUNDS, sizeof crowded[0], compare);
-    printf("p99, median of %d: alone %.3f ms, crowded %.3f ms, %.2f times; %llu of the crowd came again\n",
+    printf("p99, median of %d: alone %.3f ms, crowded %.3f ms, %.2f times; %llu of the crowd came "
+           "again\n",
            ROUNDS, alone[ROUNDS / 2] / 1e3, crowded[ROUNDS / 2] / 1e3,
            crowded[ROUNDS / 2] / alone[ROUNDS / 2], (unsigned long long)crowd.n_reopened);
     load_fini(&list);

@@ -20,7 +20,8 @@ enum { DOCUMENTS = 200000, CONNECTIONS = 16, SYNCS = 200 };
 
 static const char SCHEMA[] =
     "{\"name\":\"bench_writes\",\"default_sorting_field\":\"rank\",\"fields\":["
-    "{\"name\":\"name\",\"type\":\"string\"},{\"name\":\"tags\",\"type\":\"string[]\",\"facet\":true},"
+    "{\"name\":\"name\",\"type\":\"string\"},{\"name\":\"tags\",\"type\":\"string[]\",\"facet\":"
+    "true},"
     "{\"name\":\"rank\",\"type\":\"int32\"}]}";
 
 static char *
@@ -39,7 +40,8 @@ ask(int port, const char *method, const char *target, const char *headers, const
     static struct load_result result;
     struct load_list list = {0};
     struct err err = {0};
-    const struct load_options options = {.port = port, .n_connections = 1, .rate = 10, .duration_us = 50000};
+    const struct load_options options = {
+        .port = port, .n_connections = 1, .rate = 10, .duration_us = 50000};
     load_add(&list, "", method, target, headers, span_str(body));
     if (load_run(&options, &list, &result, &err) != RC_OK) {
         fprintf(stderr, "error: %s\n", err.text);
@@ -56,11 +58,12 @@ fill(struct load_list *list, const char *headers)
         /* Every second write replaces the document of the one before. */
         unsigned id = i / 2;
         buf_clear(&body);
-        buf_printf(&body,
-                   "{\"id\":\"d%u\",\"name\":\"name %u of many\",\"tags\":[\"t%u\",\"all\"],\"rank\":%u}",
-                   id, id, id % 100, i);
-        load_add(list, "write", "POST", "/collections/bench_writes/documents?action=upsert", headers,
-                 buf_span(&body));
+        buf_printf(
+            &body,
+            "{\"id\":\"d%u\",\"name\":\"name %u of many\",\"tags\":[\"t%u\",\"all\"],\"rank\":%u}",
+            id, id, id % 100, i);
+        load_add(list, "write", "POST", "/collections/bench_writes/documents?action=upsert",
+                 headers, buf_span(&body));
     }
     buf_fini(&body);
 }
@@ -95,7 +98,8 @@ main(int argc, char **argv)
     }
     int port = (int)strtol(argv[1], NULL, 10);
     char *headers = key_header(argv[2]);
-    struct load_options options = {.port = port, .n_connections = CONNECTIONS, .warm_up_us = 500000};
+    struct load_options options = {
+        .port = port, .n_connections = CONNECTIONS, .warm_up_us = 500000};
     options.duration_us = (argc > 3 ? strtoull(argv[3], NULL, 10) : 5) * 1000000;
     print_sync();
     ask(port, "POST", "/collections", headers, SCHEMA);

@@ -23,7 +23,7 @@ enum { ING_THREADS_MAX = 64, ING_LANE_ITEMS_MAX = 4096, ING_GROUP_MAX = 256 };
 struct ing_api {
     struct ing_api_options options;
     struct ing_groups *groups;
-    struct ing_group singles; /* of the single lane's thread */
+    struct ing_group singles;        /* of the single lane's thread */
     struct queue *lanes[ING_LANE_N]; /* of struct ing_job */
     pthread_t threads[ING_THREADS_MAX];
     unsigned n_threads;
@@ -64,7 +64,8 @@ void ing_api_drop_alias(struct ing_api *a, struct http_exchange *x);
 void ing_api_create_key(struct ing_api *a, struct http_exchange *x);
 void ing_api_drop_key(struct ing_api *a, struct http_exchange *x);
 void ing_api_snapshot(struct ing_api *a, struct http_exchange *x);
-void ing_api_succeed(struct ing_api *a, struct http_exchange *x); /* operations that have nothing to do here */
+void ing_api_succeed(struct ing_api *a,
+                     struct http_exchange *x); /* operations that have nothing to do here */
 void ing_api_accept_config(struct ing_api *a, struct http_exchange *x);
 
 /* Answers with rc's status and the error's sentence. */

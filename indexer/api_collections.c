@@ -19,8 +19,8 @@ read_body(struct http_exchange *x, struct json *out)
     enum rc rc = json_parse(http_exchange_request(x)->body, http_exchange_arena(x), out, &err);
     if (rc == RC_OK && out->type == JSON_OBJECT)
         return true;
-    http_reply_error(x, 400, rc == RC_OK ? "the body is no JSON object%s" : "the body is no JSON: %s",
-                     err.text);
+    http_reply_error(
+        x, 400, rc == RC_OK ? "the body is no JSON object%s" : "the body is no JSON: %s", err.text);
     return false;
 }
 
@@ -34,7 +34,8 @@ answer_summary(struct http_exchange *x, int status, const struct sch_collection 
 
 /* A generation of a schema, in a batch that also names it. */
 static void
-put_create(struct ing_api *a, struct idx_batch *batch, const struct sch_collection *schema, uint32_t uid)
+put_create(struct ing_api *a, struct idx_batch *batch, const struct sch_collection *schema,
+           uint32_t uid)
 {
     struct tkz_analyzer analyzer;
     (void)a;
@@ -72,10 +73,12 @@ read_schema(struct ing_api *a, struct http_exchange *x, const struct json *body,
     const struct http_param *source = http_request_param(http_exchange_request(x), "src_name");
     if (!source)
         return sch_parse(body, arena, out, err);
-    const struct idx_collection *c = idx_snapshot_find(ing_groups_snapshot(a->groups), source->value);
+    const struct idx_collection *c =
+        idx_snapshot_find(ing_groups_snapshot(a->groups), source->value);
     struct span name = json_get_str(body, "name", (struct span){0});
     if (!c)
-        return err_set(err, RC_ABSENT, "there is no collection %.*s to clone", SPAN_ARG(source->value));
+        return err_set(err, RC_ABSENT, "there is no collection %.*s to clone",
+                       SPAN_ARG(source->value));
     if (name.n == 0)
         return err_set(err, RC_INVALID, "the new collection's `name` is missing");
     sch_copy(c->schema, arena, out);
@@ -148,7 +151,8 @@ drop_field(struct sch_collection *c, struct span name, struct err *err)
         return err_set(err, RC_INVALID, "there is no field `%.*s` to drop", SPAN_ARG(name));
     if (at == c->default_sort)
         return err_set(err, RC_INVALID, "the default sorting field cannot be dropped");
-    memmove(&c->fields[at], &c->fields[at + 1], (c->n_fields - (uint32_t)at - 1) * sizeof *c->fields);
+    memmove(&c->fields[at], &c->fields[at + 1],
+            (c->n_fields - (uint32_t)at - 1) * sizeof *c->fields);
     c->n_fields--;
     if (at < c->default_sort)
         c->default_sort--;
@@ -163,7 +167,8 @@ add_field(struct sch_collection *c, const struct json *entry, struct arena *aren
     if (rc != RC_OK)
         return rc;
     if (sch_field_find(c, field.name) >= 0)
-        return err_set(err, RC_INVALID, "the field `%.*s` is there already: drop it in the same change first",
+        return err_set(err, RC_INVALID,
+                       "the field `%.*s` is there already: drop it in the same change first",
                        SPAN_ARG(field.name));
     if (c->n_fields >= SCH_FIELDS_MAX)
         return err_set(err, RC_INVALID, "a collection has at most %d fields", SCH_FIELDS_MAX);

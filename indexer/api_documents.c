@@ -23,8 +23,10 @@ param(const struct http_request *r, const char *name, struct span *value)
 bool
 ing_api_read_action(struct http_exchange *x, enum ing_action *action, enum ing_dirty *dirty)
 {
-    static const char *const NAMES[] = {[ING_CREATE] = "create", [ING_UPSERT] = "upsert",
-                                        [ING_UPDATE] = "update", [ING_EMPLACE] = "emplace"};
+    static const char *const NAMES[] = {[ING_CREATE] = "create",
+                                        [ING_UPSERT] = "upsert",
+                                        [ING_UPDATE] = "update",
+                                        [ING_EMPLACE] = "emplace"};
     const struct http_request *r = http_exchange_request(x);
     struct span value;
     bool is_known = !param(r, "action", &value);
@@ -40,7 +42,8 @@ ing_api_read_action(struct http_exchange *x, enum ing_action *action, enum ing_d
     }
     *dirty = ING_DIRTY_REJECT;
     if (param(r, "dirty_values", &value) && !ing_dirty_parse(value, dirty)) {
-        http_reply_error(x, 400, "`dirty_values` is one of reject, coerce_or_reject, coerce_or_drop, drop");
+        http_reply_error(x, 400,
+                         "`dirty_values` is one of reject, coerce_or_reject, coerce_or_drop, drop");
         return false;
     }
     return true;
@@ -214,8 +217,8 @@ find_ids(struct ing_api *a, struct http_exchange *x, struct ids *out)
 
 /* Runs one kind of write over all ids in groups; counts the successes. */
 static enum rc
-write_all(struct ing_api *a, const struct ids *ids, const struct ing_write *pattern, uint64_t *n_done,
-          struct err *err)
+write_all(struct ing_api *a, const struct ids *ids, const struct ing_write *pattern,
+          uint64_t *n_done, struct err *err)
 {
     struct ing_group group;
     enum rc rc = ing_group_init(&group, a->groups, err);

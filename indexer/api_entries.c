@@ -20,13 +20,15 @@ read_body(struct http_exchange *x, struct json *out)
     enum rc rc = json_parse(http_exchange_request(x)->body, http_exchange_arena(x), out, &err);
     if (rc == RC_OK && out->type == JSON_OBJECT)
         return true;
-    http_reply_error(x, 400, "the body is to be a JSON object%s%s", err.text[0] ? ": " : "", err.text);
+    http_reply_error(x, 400, "the body is to be a JSON object%s%s", err.text[0] ? ": " : "",
+                     err.text);
     return false;
 }
 
 /* Sets or removes an entry durably; the caller holds the turn. */
 static enum rc
-commit_entry(struct ing_api *a, struct span kind, struct span key, struct span value, struct err *err)
+commit_entry(struct ing_api *a, struct span kind, struct span key, struct span value,
+             struct err *err)
 {
     struct idx_batch *batch = idx_batch_new();
     struct arena *arena = idx_batch_arena(batch);
@@ -117,7 +119,8 @@ check_key(const struct json *body, struct err *err)
     if (!description || description->type != JSON_STRING)
         return err_set(err, RC_INVALID, "a key wants a `description`");
     if (!is_list_of_texts(json_get(body, "actions")))
-        return err_set(err, RC_INVALID, "`actions` is to be a list of rights, such as [\"documents:search\"]");
+        return err_set(err, RC_INVALID,
+                       "`actions` is to be a list of rights, such as [\"documents:search\"]");
     if (!is_list_of_texts(json_get(body, "collections")))
         return err_set(err, RC_INVALID, "`collections` is to be a list of names, such as [\"*\"]");
     if (value && (value->type != JSON_STRING || value->string.n == 0))
@@ -145,7 +148,8 @@ random_value(struct arena *arena, struct span *out, struct err *err)
 
 /* The smallest number above all there are; RC_CONFLICT if a key has the value already. */
 static enum rc
-next_key_id(struct ing_api *a, struct span value, struct arena *arena, uint64_t *out, struct err *err)
+next_key_id(struct ing_api *a, struct span value, struct arena *arena, uint64_t *out,
+            struct err *err)
 {
     size_t n = 0;
     const struct idx_entry *keys = idx_snapshot_entries(ing_groups_snapshot(a->groups), KEY, &n);
@@ -165,7 +169,8 @@ next_key_id(struct ing_api *a, struct span value, struct arena *arena, uint64_t 
 static void
 write_key(const struct json *body, uint64_t id, struct span value, struct buf *out)
 {
-    const struct json *autodelete = json_get(body, "autodelete"), *expires = json_get(body, "expires_at");
+    const struct json *autodelete = json_get(body, "autodelete"),
+                      *expires = json_get(body, "expires_at");
     bool is_autodelete = autodelete && autodelete->type == JSON_BOOL && autodelete->boolean;
     buf_puts(out, "{\"actions\":");
     json_put(out, json_get(body, "actions"), false);
@@ -190,7 +195,8 @@ ing_api_create_key(struct ing_api *a, struct http_exchange *x)
     if (!read_body(x, &body))
         return;
     enum rc rc = check_key(&body, &err);
-    struct span value = rc == RC_OK ? json_get_str(&body, "value", (struct span){0}) : (struct span){0};
+    struct span value =
+        rc == RC_OK ? json_get_str(&body, "value", (struct span){0}) : (struct span){0};
     if (rc == RC_OK && value.n == 0)
         rc = random_value(arena, &value, &err);
     if (rc != RC_OK) {
@@ -201,7 +207,8 @@ ing_api_create_key(struct ing_api *a, struct http_exchange *x)
     rc = next_key_id(a, value, arena, &id, &err);
     if (rc == RC_OK) {
         write_key(&body, id, value, &text);
-        rc = commit_entry(a, KEY, arena_printf(arena, "%llu", (unsigned long long)id), buf_span(&text), &err);
+        rc = commit_entry(a, KEY, arena_printf(arena, "%llu", (unsigned long long)id),
+                          buf_span(&text), &err);
     }
     ing_groups_end(a->groups);
     if (rc == RC_OK)
@@ -238,7 +245,8 @@ ing_api_snapshot(struct ing_api *a, struct http_exchange *x)
     struct err err = {0};
     const struct http_param *path = http_request_param(http_exchange_request(x), "snapshot_path");
     if (!path || path->value.n == 0 || path->value.p[0] != '/') {
-        http_reply_error(x, 400, "`snapshot_path` is to be an absolute path that does not exist yet");
+        http_reply_error(x, 400,
+                         "`snapshot_path` is to be an absolute path that does not exist yet");
         return;
     }
     const char *to = arena_str(http_exchange_arena(x), path->value);

@@ -143,7 +143,8 @@ run_groups(void *arg)
 
 /* ---- the reading thread ---- */
 
-/* Lines that are no documents keep their place among the outcomes, and take no part in the group. */
+/* Lines that are no documents keep their place among the outcomes, and take no part in the group.
+ */
 static void
 parse_line(struct import *im, struct lines *l, struct span line)
 {
@@ -160,7 +161,8 @@ parse_line(struct import *im, struct lines *l, struct span line)
         w->rc = err_set(&w->err, RC_INVALID, "a document is a JSON object");
 }
 
-/* The next non-blank line from *at; false if the rest is none (an unfinished one, unless at the end). */
+/* The next non-blank line from *at; false if the rest is none (an unfinished one, unless at the
+ * end). */
 static bool
 next_line(struct span all, size_t *at, bool is_end, struct span *line)
 {

@@ -216,7 +216,8 @@ remove_document(struct run *run, const struct idx_collection *c, struct ing_writ
     struct span json;
     enum rc rc = current(run, c, w->id, &json, &w->err);
     if (rc > 0)
-        return err_set(&w->err, RC_ABSENT, "there is no document with the id %.*s", SPAN_ARG(w->id));
+        return err_set(&w->err, RC_ABSENT, "there is no document with the id %.*s",
+                       SPAN_ARG(w->id));
     const struct ing_oplog_record record = {.is_delete = true, .uid = c->uid, .id = w->id};
     if (rc == RC_OK)
         rc = put_log(run, &record, &w->err);
@@ -254,7 +255,8 @@ settle(struct run *run, const struct idx_collection *c, struct ing_write *w)
         return rc;
     bool is_there = rc == RC_OK && w->action != ING_UPSERT && exists(run, c, id);
     if (is_there && w->action == ING_CREATE)
-        return err_set(&w->err, RC_CONFLICT, "a document with the id %.*s exists already", SPAN_ARG(id));
+        return err_set(&w->err, RC_CONFLICT, "a document with the id %.*s exists already",
+                       SPAN_ARG(id));
     if (!is_there && w->action == ING_UPDATE)
         return err_set(&w->err, RC_ABSENT, "there is no document with the id %.*s", SPAN_ARG(id));
     if (is_there)
@@ -263,8 +265,9 @@ settle(struct run *run, const struct idx_collection *c, struct ing_write *w)
     rc = is_ready ? w->built : build(run->group, c, &run->analyzer, w, NULL);
     /* Somebody may have chosen the very id that a number makes. */
     for (int i = 0; rc == RC_OK && !is_named && exists(run, c, w->record.doc.id); i++)
-        rc = i < NUMBERS_MAX ? build(run->group, c, &run->analyzer, w, NULL)
-                             : err_set(&w->err, RC_CONFLICT, "no free number was found for an `id`");
+        rc = i < NUMBERS_MAX
+                 ? build(run->group, c, &run->analyzer, w, NULL)
+                 : err_set(&w->err, RC_CONFLICT, "no free number was found for an `id`");
     return rc;
 }
 
@@ -405,7 +408,8 @@ ing_groups_commit(struct ing_groups *g, struct idx_batch **take, struct err *err
     idx_batch_hurry(*take);
     uint64_t ticket = idx_submit(g->idx, take);
     enum rc rc = ticket ? idx_wait(g->idx, ticket, IDX_DURABLE, UINT64_MAX) : RC_STOPPED;
-    return rc == RC_OK ? RC_OK : err_set(err, rc, "the change could not be made durable: %s", rc_text(rc));
+    return rc == RC_OK ? RC_OK
+                       : err_set(err, rc, "the change could not be made durable: %s", rc_text(rc));
 }
 
 void
@@ -463,7 +467,8 @@ ing_groups_open(struct idx *idx, struct fs *fs, struct ing_mongo *mongo, struct 
     ing_sequences_init(&g->sequences, idx);
     g->reader = idx_reader_new(idx);
     g->docs = idx_doc_reader_new();
-    enum rc rc = g->reader ? idx_log_open(fs, &g->log, err) : err_set(err, RC_LIMIT, "too many readers");
+    enum rc rc =
+        g->reader ? idx_log_open(fs, &g->log, err) : err_set(err, RC_LIMIT, "too many readers");
     if (rc == RC_OK)
         rc = ing_groups_replay(g, err);
     if (rc != RC_OK) {

@@ -25,12 +25,13 @@ struct ing_write {
     enum ing_action action;
     enum ing_dirty dirty;
     struct span collection; /* its name */
-    struct span id;         /* of ING_DELETE and where a path named it; else empty: as the object says */
-    struct json object;     /* not of ING_DELETE */
+    struct span id; /* of ING_DELETE and where a path named it; else empty: as the object says */
+    struct json object; /* not of ING_DELETE */
     /* The outcome; a write whose rc is set before takes no part. */
     enum rc rc;
     struct err err;
-    struct span stored; /* the document as it is now (deleted: as it was); until the group is reset */
+    struct span
+        stored; /* the document as it is now (deleted: as it was); until the group is reset */
     struct span stored_id;
     /* What ing_group_prepare made of it: inside. */
     bool is_built;
@@ -71,7 +72,8 @@ struct ing_group {
 };
 
 /* RC_LIMIT: too many readers. */
-MUST_USE enum rc ing_group_init(struct ing_group *group, struct ing_groups *groups, struct err *err);
+MUST_USE enum rc ing_group_init(struct ing_group *group, struct ing_groups *groups,
+                                struct err *err);
 void ing_group_fini(struct ing_group *group); /* also of an all-zero one */
 /* A zeroed write; valid until the next one is added. */
 struct ing_write *ing_group_add(struct ing_group *group);
@@ -95,12 +97,14 @@ void ing_groups_begin(struct ing_groups *g);
 MUST_USE enum rc ing_groups_commit(struct ing_groups *g, struct idx_batch **take, struct err *err);
 void ing_groups_end(struct ing_groups *g);
 
-/* RC_CONFLICT, with a sentence, for a collection (by its real name) that MongoDB feeds. Any thread. */
+/* RC_CONFLICT, with a sentence, for a collection (by its real name) that MongoDB feeds. Any thread.
+ */
 MUST_USE enum rc ing_groups_check_fed(struct ing_groups *g, struct span name, struct err *err);
 
 /* The newest snapshot, between begin and end only. */
 const struct idx_snapshot *ing_groups_snapshot(struct ing_groups *g);
-/* The generation `to`, built aside, goes on with the numbers of `from`. Between begin and end only. */
+/* The generation `to`, built aside, goes on with the numbers of `from`. Between begin and end only.
+ */
 void ing_groups_hand_on(struct ing_groups *g, uint32_t from, uint32_t to);
 
 #endif

@@ -8,12 +8,13 @@
 #include "indexer/sequence.h"
 #include "indexer/turn.h"
 
-#define ING_LOG_STATE SPAN_LIT("log") /* the part of the resume state that holds the log's position */
+#define ING_LOG_STATE                                                                              \
+    SPAN_LIT("log") /* the part of the resume state that holds the log's position */
 
 struct ing_groups {
     struct idx *idx;
     struct ing_mongo *mongo; /* NULL: standalone */
-    struct ing_turn turn; /* held for a whole group; guards all below but the numbers */
+    struct ing_turn turn;    /* held for a whole group; guards all below but the numbers */
     struct ing_sequences sequences;
     struct idx_log *log;
     struct idx_reader *reader;

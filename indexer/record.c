@@ -197,8 +197,8 @@ build_field(struct building *b, uint32_t f, struct idx_value *out, struct err *e
     if (!m)
         return RC_OK;
     bool is_array = field->flags & SCH_ARRAY;
-    build_value(field, b->analyzer, is_array ? m->value.items : &m->value, is_array ? m->value.n : 1,
-                b->arena, out);
+    build_value(field, b->analyzer, is_array ? m->value.items : &m->value,
+                is_array ? m->value.n : 1, b->arena, out);
     return RC_OK;
 }
 
@@ -208,7 +208,8 @@ drop_unstored(const struct sch_collection *c, struct json *object)
 {
     uint32_t n_before = object->n;
     for (uint32_t f = 0; f < c->n_fields; f++) {
-        struct json_member *m = c->fields[f].flags & SCH_STORED ? NULL : find(object, c->fields[f].name);
+        struct json_member *m =
+            c->fields[f].flags & SCH_STORED ? NULL : find(object, c->fields[f].name);
         if (m)
             remove_member(object, m);
     }

@@ -11,11 +11,11 @@
 #include "tokenizer/tokenizer.h"
 
 enum ing_dirty { /* what to do with values of a wrong type */
-    ING_DIRTY_REJECT,
-    ING_DIRTY_COERCE_OR_REJECT,
-    ING_DIRTY_COERCE_OR_DROP,
-    ING_DIRTY_DROP,
-    ING_DIRTY_N
+                 ING_DIRTY_REJECT,
+                 ING_DIRTY_COERCE_OR_REJECT,
+                 ING_DIRTY_COERCE_OR_DROP,
+                 ING_DIRTY_DROP,
+                 ING_DIRTY_N
 };
 
 /* False for a name that is none. */

@@ -34,7 +34,8 @@ is_right(enum sch_type type, const struct json *v)
 static struct json
 int_value(int64_t n, struct arena *arena)
 {
-    return (struct json){.type = JSON_INT, .text = arena_printf(arena, "%lld", (long long)n), .i64 = n};
+    return (struct json){
+        .type = JSON_INT, .text = arena_printf(arena, "%lld", (long long)n), .i64 = n};
 }
 
 static bool
@@ -136,8 +137,8 @@ ing_record_coerce(const struct sch_field *field, struct json *value, enum ing_di
         bool may_drop = dirty == ING_DIRTY_DROP || dirty == ING_DIRTY_COERCE_OR_DROP;
         if (may_drop && (field->flags & SCH_OPTIONAL))
             return (enum rc)RC_DROP;
-        return err_set(err, RC_INVALID, "the field `%.*s` is to be of type %s", SPAN_ARG(field->name),
-                       sch_type_name(field->type, true));
+        return err_set(err, RC_INVALID, "the field `%.*s` is to be of type %s",
+                       SPAN_ARG(field->name), sch_type_name(field->type, true));
     }
     uint32_t n = 0;
     for (uint32_t i = 0; i < value->n; i++) {

@@ -24,7 +24,8 @@ ing_sequences_fini(struct ing_sequences *s)
     pthread_mutex_destroy(&s->lock);
 }
 
-/* The lock is held. A generation that is met for the first time goes on where the index left off. */
+/* The lock is held. A generation that is met for the first time goes on where the index left off.
+ */
 static struct sequence *
 of(struct ing_sequences *s, uint32_t uid)
 {

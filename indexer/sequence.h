@@ -14,8 +14,8 @@
 struct ing_sequences {
     struct idx *idx;
     pthread_mutex_t lock;
-    struct map all;       /* "seq:<uid>" -> struct sequence * */
-    struct arena memory;  /* of them */
+    struct map all;      /* "seq:<uid>" -> struct sequence * */
+    struct arena memory; /* of them */
 };
 
 void ing_sequences_init(struct ing_sequences *s, struct idx *idx);

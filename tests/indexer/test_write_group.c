@@ -96,10 +96,12 @@ value_of(struct side *s, const char *id)
     uint32_t view = 0, doc = 0;
     double v = 0;
     ing_groups_begin(s->groups);
-    const struct idx_collection *c = idx_snapshot_find(ing_groups_snapshot(s->groups), SPAN_LIT("c"));
+    const struct idx_collection *c =
+        idx_snapshot_find(ing_groups_snapshot(s->groups), SPAN_LIT("c"));
     struct idx_doc_reader *reader = idx_doc_reader_new();
     if (c && idx_collection_find(c, span_str(id), &view, &doc)) {
-        assert_int_equal(idx_doc_reader_get(reader, c->views[view].segment, doc, &text, NULL), RC_OK);
+        assert_int_equal(idx_doc_reader_get(reader, c->views[view].segment, doc, &text, NULL),
+                         RC_OK);
         assert_int_equal(json_parse(text, &arena, &json, NULL), RC_OK);
         assert_true(json_number(json_get(&json, "v"), &v));
         assert_null(json_get(&json, "kept_out"));
@@ -131,13 +133,15 @@ struct row {
 };
 
 static const struct row ROWS[] = {
-    {ING_CREATE, NULL, "{\"id\":\"a\",\"v\":1,\"kept_out\":2,\"x\":true}", RC_OK, "{\"id\":\"a\",\"v\":1,\"x\":true}"},
+    {ING_CREATE, NULL, "{\"id\":\"a\",\"v\":1,\"kept_out\":2,\"x\":true}", RC_OK,
+     "{\"id\":\"a\",\"v\":1,\"x\":true}"},
     {ING_CREATE, NULL, "{\"id\":\"a\",\"v\":1,\"kept_out\":2}", RC_CONFLICT, NULL},
     {ING_CREATE, NULL, "{\"id\":\"a\",\"v\":\"bad\",\"kept_out\":2}", RC_CONFLICT, NULL},
     {ING_CREATE, NULL, "{\"id\":\"b\",\"v\":\"bad\",\"kept_out\":2}", RC_INVALID, NULL},
     {ING_UPDATE, "a", "{\"v\":3,\"kept_out\":4}", RC_OK, "{\"id\":\"a\",\"v\":3,\"x\":true}"},
     {ING_UPDATE, "b", "{\"v\":3,\"kept_out\":4}", RC_ABSENT, NULL},
-    {ING_EMPLACE, NULL, "{\"id\":\"a\",\"v\":5,\"kept_out\":6,\"x\":null}", RC_OK, "{\"id\":\"a\",\"v\":5}"},
+    {ING_EMPLACE, NULL, "{\"id\":\"a\",\"v\":5,\"kept_out\":6,\"x\":null}", RC_OK,
+     "{\"id\":\"a\",\"v\":5}"},
     {ING_EMPLACE, NULL, "{\"id\":\"b\",\"v\":7,\"kept_out\":8}", RC_OK, "{\"id\":\"b\",\"v\":7}"},
     {ING_DELETE, "a", NULL, RC_OK, "{\"id\":\"a\",\"v\":5}"},
     {ING_DELETE, "a", NULL, RC_ABSENT, NULL},
@@ -149,7 +153,8 @@ static void
 check_row(const struct row *row, const struct ing_write *w, size_t i)
 {
     if (w->rc != row->rc)
-        fail_msg("row %zu: %s in place of %s: %s", i, rc_text(w->rc), rc_text(row->rc), w->err.text);
+        fail_msg("row %zu: %s in place of %s: %s", i, rc_text(w->rc), rc_text(row->rc),
+                 w->err.text);
     if (row->rc == RC_OK)
         assert_true(span_eq_str(w->stored, row->stored));
     else
@@ -266,9 +271,10 @@ play(struct side *s, struct history *h, struct rng *rng)
             bool is_delete = now[number] && rng_below(rng, 4) == 0;
             now[number] = is_delete ? 0 : g * 10 + (int)i;
             id_name(number, id);
-            snprintf(json, sizeof json, "{\"id\":\"%s\",\"v\":%d,\"kept_out\":%d}", id, g * 10 + (int)i,
-                     g * 10 + (int)i + 1);
-            (void)add(s, is_delete ? ING_DELETE : ING_UPSERT, is_delete ? id : NULL, is_delete ? NULL : json);
+            snprintf(json, sizeof json, "{\"id\":\"%s\",\"v\":%d,\"kept_out\":%d}", id,
+                     g * 10 + (int)i, g * 10 + (int)i + 1);
+            (void)add(s, is_delete ? ING_DELETE : ING_UPSERT, is_delete ? id : NULL,
+                      is_delete ? NULL : json);
         }
         run(s);
         for (size_t i = 0; i < s->group.n; i++)
@@ -296,10 +302,12 @@ check_crash(struct fs *recorded, const struct history *h, struct fs_crash crash)
         int64_t v = value_of(&s, id);
         bool is_old = v == h->states[g][i];
         /* The group that was under way may be there in part; it was never acknowledged. */
-        bool is_new = g < GROUPS && (v / 10 == g + 1 || (v == 0 && h->states[g + 1][i] != h->states[g][i]));
+        bool is_new =
+            g < GROUPS && (v / 10 == g + 1 || (v == 0 && h->states[g + 1][i] != h->states[g][i]));
         if (!is_old && !is_new)
             fail_msg("%s is %lld after a crash before %s, group %d; it was %lld", id, (long long)v,
-                     fs_record_describe(recorded, crash.n_ops, text), g, (long long)h->states[g][i]);
+                     fs_record_describe(recorded, crash.n_ops, text), g,
+                     (long long)h->states[g][i]);
     }
     side_close(&s);
     scratch_free(dir);
