@@ -65,6 +65,7 @@ struct ing_status { /* under ing_mongo.lock */
     uint64_t n_troubles;
     uint64_t caught_up_wall_us; /* everything until then is applied; 0: never */
     size_t n_cascades;
+    const char *lease; /* of write-back: static; NULL: not looked yet */
     uint64_t n_events, n_applied, n_bad;
     uint32_t position_s, position_i; /* cluster time up to which all is submitted; 0: unknown */
 };

@@ -148,6 +148,8 @@ ing_mongo_write_status(struct ing_mongo *m, struct buf *out)
     put_u64(out, "bad_documents", s->n_bad);
     put_u64(out, "errors", s->n_troubles);
     put_str(out, "writeback", m->options.writeback == ING_WRITEBACK_FULL ? "full" : "none");
+    if (m->writeback)
+        put_str(out, "lease", s->lease ? s->lease : "watching");
     if (s->trouble[0]) {
         put_str(out, "last_error", s->trouble);
         put_u64(out, "last_error_s", s->trouble_wall_us / 1000000);

@@ -6,214 +6,23 @@
  * is read back into a decision, so a lost mark only costs a sweep.
  *
  * Lists of noted documents are made by the apply thread, handed over by the
- * index's writer thread when durable, and written by a thread of their own.
+ * index's writer thread when durable, and written by a thread of their own, if
+ * this sidecar holds the lease (lease.c): each bulk is a transaction with the
+ * lease's beat. Another one's lists are dropped, it makes the same.
  */
-#include "indexer/pipeline.h"
+#include "indexer/writeback_parts.h"
 
 #include "base/clock.h"
-#include "base/ulid.h"
 
-#include "indexer/fetch.h"
 #include "indexer/event.h"
-#include "indexer/node.h"
+#include "indexer/fetch.h"
+#include "indexer/lease.h"
 
 enum {
     ROOM_DOCS = 50000,   /* queued before the apply thread waits */
     SWEEP_DOCS = 10000,  /* of a collection in one sweep */
-    BULK_OPS = 1000,
+    BULK_OPS = 500,
 };
-
-struct item {
-    struct item *next;
-    const struct ing_feed *feed;
-    struct span key; /* {"": _id} */
-    int64_t updated_at_ms;
-    struct span set; /* BSON: what to set besides search_updated_at */
-};
-
-struct ing_writeback_list {
-    struct ing_writeback_list *next;
-    struct ing_writeback_queue *queue;
-    struct arena arena;
-    struct item *items, **end;
-    size_t n;
-};
-
-/* Lists outlive the pipeline when it stops before they are durable: they hold a reference. */
-struct ing_writeback_queue {
-    struct ing_mongo *m; /* until closed */
-    pthread_t thread;
-    pthread_mutex_t lock;
-    pthread_cond_t wake;
-    struct ing_writeback_list *first, **end;
-    size_t n_docs;
-    size_t n_references;
-    bool is_closed;
-};
-
-/* ---- noting ---- */
-
-static int64_t
-date_of(const bson_t *doc, const char *name)
-{
-    bson_iter_t at;
-    return bson_iter_init_find(&at, doc, name) && BSON_ITER_HOLDS_DATE_TIME(&at)
-               ? bson_iter_date_time(&at)
-               : INT64_MIN;
-}
-
-static bool
-find_path(const bson_t *doc, const char *path, bson_iter_t *out)
-{
-    bson_iter_t at;
-    return bson_iter_init(&at, doc) && bson_iter_find_descendant(&at, path, out);
-}
-
-static bool
-put_kind(bson_t *array, const char *index, struct span node)
-{
-    enum ing_node_kind kind = ing_node_kind(node);
-    unsigned char a[ULID_BYTES_N], b[ULID_BYTES_N];
-    struct span id = ing_node_id(node);
-    char name[64];
-    bson_t doc, pair;
-    if (kind == ING_NODE_KIND_N)
-        return false;
-    bson_append_document_begin(array, index, -1, &doc);
-    bson_append_utf8(&doc, "kind", -1, ing_node_kind_name(kind), -1);
-    snprintf(name, sizeof name, "%s_id", ing_node_kind_name(kind));
-    if (kind == ING_NODE_SUBSCRIPTION && id.n == 2 * ULID_TEXT_N + 1 &&
-        ulid_read(span_of(id.p, ULID_TEXT_N), a) && ulid_read(span_from(id, ULID_TEXT_N + 1), b)) {
-        bson_append_document_begin(&doc, name, -1, &pair);
-        bson_append_binary(&pair, "user_id", -1, BSON_SUBTYPE_UUID, a, sizeof a);
-        bson_append_binary(&pair, "product_id", -1, BSON_SUBTYPE_UUID, b, sizeof b);
-        bson_append_document_end(&doc, &pair);
-    } else if (kind != ING_NODE_GLOBAL_DEFAULT && ulid_read(id, a)) {
-        bson_append_binary(&doc, name, -1, BSON_SUBTYPE_UUID, a, sizeof a);
-    }
-    bson_append_document_end(array, &doc);
-    return true;
-}
-
-typedef bool put_element(bson_t *array, const char *index, struct span text);
-
-static bool
-put_uuid(bson_t *array, const char *index, struct span text)
-{
-    unsigned char bytes[ULID_BYTES_N];
-    return ulid_read(text, bytes) &&
-           bson_append_binary(array, index, -1, BSON_SUBTYPE_UUID, bytes, sizeof bytes);
-}
-
-/* Sets the array at path to these texts unless it holds exactly them already. */
-static void
-set_array(bson_t *set, const bson_t *doc, const char *path, const struct span *texts, uint32_t n,
-          put_element *put)
-{
-    bson_t array = BSON_INITIALIZER, held;
-    bson_iter_t at;
-    uint32_t n_held = 0;
-    const uint8_t *p = NULL;
-    for (uint32_t i = 0; i < n; i++) {
-        char number[16];
-        const char *index;
-        bson_uint32_to_string(i, &index, number, sizeof number);
-        (void)put(&array, index, texts[i]); /* false: a text that is no id was never one */
-    }
-    if (find_path(doc, path, &at) && BSON_ITER_HOLDS_ARRAY(&at))
-        bson_iter_array(&at, &n_held, &p);
-    if (!p || !bson_init_static(&held, p, n_held) || !bson_equal(&held, &array))
-        bson_append_array(set, path, -1, &array);
-    bson_destroy(&array);
-}
-
-static void
-set_i32(bson_t *set, const bson_t *doc, const char *path, int32_t value)
-{
-    bson_iter_t at;
-    if (!find_path(doc, path, &at) || !BSON_ITER_HOLDS_NUMBER(&at) ||
-        bson_iter_as_int64(&at) != value)
-        bson_append_int32(set, path, -1, value);
-}
-
-static void
-set_user(bson_t *set, const bson_t *doc, const struct ing_user_derived *d)
-{
-    bson_iter_t style, cached;
-    set_array(set, doc, "cached.entitlements", d->entitlements, d->n_entitlements, put_kind);
-    set_array(set, doc, "cached.active_emotes", d->emotes, d->n_emotes, put_uuid);
-    set_i32(set, doc, "cached.role_rank", d->role_rank);
-    set_i32(set, doc, "cached.role_hoist_rank", d->role_hoist_rank);
-    bool has_set = find_path(doc, "style.active_emote_set_id", &style) && ing_bson_uuid(&style);
-    bool has_cached = find_path(doc, "cached.emote_set_id", &cached);
-    const unsigned char *held = has_cached ? ing_bson_uuid(&cached) : NULL;
-    if (has_set && (!held || memcmp(held, ing_bson_uuid(&style), ULID_BYTES_N) != 0))
-        bson_append_iter(set, "cached.emote_set_id", -1, &style);
-    else if (!has_set && (!has_cached || held))
-        bson_append_null(set, "cached.emote_set_id", -1);
-}
-
-static void
-set_outputs(bson_t *set, const struct ing_feed *f, const bson_t *doc,
-            const struct ing_mapped *mapped)
-{
-    bson_iter_t rank;
-    if (mapped->emotes_changed)
-        bson_append_bool(set, "emotes_changed_since_reindex", -1, false);
-    if (f->kind == ING_FEED_ROLES && bson_iter_init_find(&rank, doc, "rank") &&
-        BSON_ITER_HOLDS_NUMBER(&rank))
-        set_i32(set, doc, "applied_rank", (int32_t)bson_iter_as_int64(&rank));
-    if (mapped->derived)
-        set_user(set, doc, mapped->derived);
-}
-
-void
-ing_writeback_note(struct ing_mongo *m, struct ing_writeback_list **list, const struct ing_feed *f,
-                   const bson_t *doc, const struct ing_mapped *mapped)
-{
-    bson_iter_t id;
-    int64_t updated_ms = date_of(doc, "updated_at");
-    if (!m->writeback || f->kind == ING_FEED_EDGES || updated_ms == INT64_MIN ||
-        !bson_iter_init_find(&id, doc, "_id"))
-        return;
-    bson_t set = BSON_INITIALIZER;
-    set_outputs(&set, f, doc, mapped);
-    if (bson_count_keys(&set) > 0 || date_of(doc, "search_updated_at") <= updated_ms) {
-        if (!*list) {
-            *list = xcalloc(1, sizeof **list);
-            (*list)->end = &(*list)->items;
-            (*list)->queue = m->writeback;
-            pthread_mutex_lock(&m->writeback->lock);
-            m->writeback->n_references++;
-            pthread_mutex_unlock(&m->writeback->lock);
-        }
-        struct arena *a = &(*list)->arena;
-        struct buf key = {0};
-        struct item *item = arena_alloc(a, sizeof *item);
-        ing_event_key(f->number, &id, &key);
-        *item = (struct item){
-            .feed = f,
-            .key = span_from(arena_dup(a, buf_span(&key)), 1),
-            .updated_at_ms = updated_ms,
-            .set = arena_dup(a, span_of((const char *)bson_get_data(&set), set.len))};
-        buf_fini(&key);
-        *(*list)->end = item;
-        (*list)->end = &item->next;
-        (*list)->n++;
-    }
-    bson_destroy(&set);
-}
-
-void
-ing_writeback_fields(bson_t *projection)
-{
-    static const char *const names[] = {"updated_at", "search_updated_at",
-                                        "emotes_changed_since_reindex", "applied_rank", "cached"};
-    for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
-        if (!bson_has_field(projection, names[i]))
-            bson_append_int32(projection, names[i], -1, 1);
-    }
-}
 
 /* ---- handing over ---- */
 
@@ -309,9 +118,18 @@ is_closed(struct ing_writeback_queue *q)
     return is;
 }
 
+struct back { /* the thread's own */
+    struct ing_writeback_queue *queue;
+    struct ing_mongo *m;
+    struct ing_client client;
+    struct ing_lease lease;
+    mongoc_transaction_opt_t *transaction;
+    struct metrics_block *metrics;
+};
+
 /* {_id, updated_at: seen} -> {$set: {..., search_updated_at: max(now, seen + 1)}} */
 static void
-add_update(mongoc_bulk_operation_t *bulk, const struct item *item, int64_t now_ms)
+add_update(mongoc_bulk_operation_t *bulk, const struct ing_writeback_item *item, int64_t now_ms)
 {
     bson_t key, outputs, filter = BSON_INITIALIZER, update = BSON_INITIALIZER, set;
     bson_iter_t id;
@@ -331,51 +149,103 @@ add_update(mongoc_bulk_operation_t *bulk, const struct item *item, int64_t now_m
     bson_destroy(&filter);
 }
 
-/* Writes items of one feed from *at on, at most BULK_OPS; moves *at behind them. */
+/* The bulk of items [from, to) of one feed, in the session's transaction. */
 static enum rc
-write_bulk(struct ing_client *client, const struct item **at, size_t *n, struct err *err)
+run_bulk(struct ing_client *client, const struct ing_writeback_item *from, const struct ing_writeback_item *to, struct err *err)
 {
-    const struct item *item = *at;
-    const struct ing_feed *feed = item->feed;
     bson_error_t error;
-    bson_t *opts = BCON_NEW("ordered", BCON_BOOL(false));
+    bson_t opts = BSON_INITIALIZER;
     mongoc_collection_t *collection =
-        mongoc_client_get_collection(client->client, client->database, feed->source);
-    mongoc_bulk_operation_t *bulk = mongoc_collection_create_bulk_operation_with_opts(collection, opts);
+        mongoc_client_get_collection(client->client, client->database, from->feed->source);
+    bson_append_bool(&opts, "ordered", -1, false);
+    bool is_ok = mongoc_client_session_append(client->session, &opts, &error);
+    mongoc_bulk_operation_t *bulk =
+        mongoc_collection_create_bulk_operation_with_opts(collection, &opts);
     int64_t now_ms = (int64_t)(clock_wall_us() / 1000);
-    for (*n = 0; item && item->feed == feed && *n < BULK_OPS; item = item->next, (*n)++)
+    for (const struct ing_writeback_item *item = from; item != to; item = item->next)
         add_update(bulk, item, now_ms);
-    enum rc rc = RC_OK;
-    if (!mongoc_bulk_operation_execute(bulk, NULL, &error))
-        rc = ing_source_error(&error, "writing back", err);
-    else
-        *at = item;
+    is_ok = is_ok && mongoc_bulk_operation_execute(bulk, NULL, &error);
     mongoc_bulk_operation_destroy(bulk);
     mongoc_collection_destroy(collection);
-    bson_destroy(opts);
+    bson_destroy(&opts);
+    return is_ok ? RC_OK : ing_source_error(&error, "writing back", err);
+}
+
+/* Writes items of one feed from *at on, at most max; moves *at behind them. */
+static enum rc
+write_bulk(struct back *b, const struct ing_writeback_item **at, size_t max, size_t *n, struct err *err)
+{
+    const struct ing_writeback_item *end = *at;
+    mongoc_client_session_t *session;
+    bson_error_t error;
+    enum rc rc = ing_client_session(&b->client, 0, 0, err);
+    if (rc)
+        return rc;
+    session = b->client.session;
+    for (*n = 0; end && end->feed == (*at)->feed && *n < max; end = end->next)
+        (*n)++;
+    if (!mongoc_client_session_start_transaction(session, b->transaction, &error))
+        return ing_source_error(&error, "starting a transaction", err);
+    rc = ing_lease_beat(&b->lease, &b->client, err);
+    if (!rc)
+        rc = run_bulk(&b->client, *at, end, err);
+    if (rc)
+        (void)mongoc_client_session_abort_transaction(session, NULL); /* dies by itself else */
+    else if (!mongoc_client_session_commit_transaction(session, NULL, &error))
+        rc = ing_source_error(&error, "committing a write-back", err);
+    else
+        *at = end;
     return rc;
 }
 
-static void
-write_list(struct ing_writeback_queue *q, struct ing_client *client,
-           const struct ing_writeback_list *list, struct metrics_block *metrics)
+/* True if write-back must be refused for good: there are no transactions. */
+static bool
+is_refused(struct back *b, const struct err *err)
 {
+    if (err->sys != 20 && err->sys != 263) /* IllegalOperation, OperationNotSupportedInTransaction */
+        return false;
+    b->lease.state = ING_LEASE_REFUSED;
+    log_line(b->m->options.log, LOG_ERROR, "indexer", "writeback",
+             "state=refused why=\"the server has no transactions, so write-backs cannot be fenced\"");
+    return true;
+}
+
+/*
+ * A conflict means that a document of the bulk is being changed: its own event
+ * will bring it here again, but the others deserve a smaller bulk.
+ */
+static void
+write_list(struct back *b, const struct ing_writeback_list *list)
+{
+    enum { WRITE_CONFLICT = 112 };
+    struct ing_mongo *m = b->m;
     unsigned n_tries = 0;
-    for (const struct item *at = list->items; at && !is_closed(q);) {
+    size_t max = BULK_OPS;
+    for (const struct ing_writeback_item *at = list->items; at && !ing_inbox_is_closed(&m->inbox);) {
         struct err err;
-        size_t n;
-        if (write_bulk(client, &at, &n, &err) == RC_OK) {
-            metrics_add(metrics, M_WRITEBACKS, n);
+        size_t n = 0;
+        enum rc rc = write_bulk(b, &at, max, &n, &err);
+        if (rc == RC_OK) {
+            metrics_add(b->metrics, M_WRITEBACKS, n);
             n_tries = 0;
+            max = max < BULK_OPS ? max * 2 : BULK_OPS;
+            continue;
+        }
+        if (rc == RC_CONFLICT || is_refused(b, &err))
+            return;
+        if (err.sys == WRITE_CONFLICT) {
+            max = max > 1 ? max / 2 : 1;
+            if (n == 1)
+                at = at->next;
             continue;
         }
         uint64_t wait_us = ing_backoff_us(n_tries++);
-        metrics_add(metrics, M_SOURCE_ERRORS, 1);
-        ing_trouble(q->m, "writing back", &err, wait_us);
-        if (ing_inbox_sleep(&q->m->inbox, wait_us))
+        metrics_add(b->metrics, M_SOURCE_ERRORS, 1);
+        ing_trouble(m, "writing back", &err, wait_us);
+        if (n_tries > 100 || ing_inbox_sleep(&m->inbox, wait_us))
+            return; /* what can never be written is asked for again by the sweep */
+        if (ing_client_renew(&b->client, &err))
             return;
-        if (n_tries > 100)
-            return; /* a write that can never be made; the sweep asks again */
     }
 }
 
@@ -419,30 +289,82 @@ sweep(struct ing_mongo *m, struct ing_client *client)
     bson_destroy(fields);
 }
 
+static void
+keep_lease(struct back *b)
+{
+    struct err err;
+    enum ing_lease_state was = b->lease.state;
+    if (ing_lease_keep(&b->lease, &b->client, &err)) {
+        ing_trouble(b->m, "keeping the lease", &err, ING_LEASE_LOOK_US);
+        b->lease.looked_us = clock_boot_us(); /* try again, but not at once */
+        if (ing_client_renew(&b->client, &err))
+            return; /* cannot be: the URI was good before */
+    }
+    if (b->lease.state == was)
+        return;
+    static const char *const names[] = {"watching", "standby", "holder", "refused"};
+    pthread_mutex_lock(&b->m->lock);
+    b->m->status.lease = names[b->lease.state];
+    pthread_mutex_unlock(&b->m->lock);
+    log_line(b->m->options.log, LOG_INFO, "indexer", "writeback", "lease=%s",
+             names[b->lease.state]);
+}
+
+/* Not known yet whether another one is alive: keep what there is, within limits. */
+static bool
+may_pop(const struct back *b)
+{
+    bool is_full = false;
+    if (b->lease.state != ING_LEASE_WATCHED)
+        return true;
+    pthread_mutex_lock(&b->queue->lock);
+    is_full = b->queue->n_docs > ROOM_DOCS / 2;
+    pthread_mutex_unlock(&b->queue->lock);
+    return is_full;
+}
+
 static void *
 writeback_main(void *arg)
 {
     struct ing_writeback_queue *q = arg;
+    struct back b = {.queue = q, .m = q->m};
     struct ing_mongo *m = q->m;
-    (void)pthread_setname_np(pthread_self(), "mongo-back"); /* for top and gdb only */
-    struct ing_client client = {0};
-    struct metrics_block *metrics = m->options.metrics ? metrics_block(m->options.metrics) : NULL;
     struct err err;
     uint64_t sweep_at_us = clock_us() + m->options.sweep_us;
-    if (ing_client_open(&client, m->uri, &err))
-        return NULL; /* the same URI opened for the other threads */
-    while (!is_closed(q)) {
+    (void)pthread_setname_np(pthread_self(), "mongo-back"); /* for top and gdb only */
+    if (m->options.metrics)
+        b.metrics = metrics_block(m->options.metrics);
+    if (ing_client_open(&b.client, m->uri, &err))
+        return NULL; /* cannot be: the same URI opened for the other threads */
+    b.transaction = mongoc_transaction_opts_new();
+    mongoc_write_concern_t *majority = mongoc_write_concern_new();
+    mongoc_write_concern_set_w(majority, MONGOC_WRITE_CONCERN_W_MAJORITY);
+    mongoc_transaction_opts_set_write_concern(b.transaction, majority);
+    mongoc_write_concern_destroy(majority);
+    while (!is_closed(q) && !ing_inbox_is_closed(&m->inbox)) {
+        bool was_holder = b.lease.state == ING_LEASE_HELD;
+        keep_lease(&b);
+        bool is_holder = b.lease.state == ING_LEASE_HELD;
+        if (is_holder && !was_holder)
+            sweep_at_us = clock_us(); /* for what the holder before us left undone */
+        if (!may_pop(&b)) {
+            (void)ing_inbox_sleep(&m->inbox, 200000); /* the loop looks at closed */
+            continue;
+        }
         struct ing_writeback_list *list = pop(q, 200000);
-        if (list) {
-            write_list(q, &client, list, metrics);
-            ing_writeback_list_free(list);
-        } else if (clock_us() >= sweep_at_us && ing_mongo_is_ready(m)) {
-            sweep(m, &client);
+        if (list && is_holder)
+            write_list(&b, list);
+        ing_writeback_list_free(list);
+        if (!list && is_holder && clock_us() >= sweep_at_us && ing_mongo_is_ready(m)) {
+            sweep(m, &b.client);
             sweep_at_us = clock_us() + m->options.sweep_us;
         }
     }
-    if (!atomic_load(&m->is_hung))
-        ing_client_close(&client);
+    if (!atomic_load(&m->is_hung)) {
+        ing_lease_release(&b.lease, &b.client);
+        ing_client_close(&b.client);
+    }
+    mongoc_transaction_opts_destroy(b.transaction);
     return NULL;
 }
 

@@ -212,7 +212,8 @@ converges_under_random_changes(void **state)
         world_change(&r, &rng);
     assert_true(rig_wait_ready(&r) && rig_settle(&r));
     compare_assert_equal(&r);
-    for (int round = 0; round < 3; round++) {
+    const char *rounds = getenv("TAILFIN_ROUNDS"); /* more, for hunting */
+    for (int round = 0; round < (rounds ? (int)strtol(rounds, NULL, 10) : 3); round++) {
         for (int i = 0; i < 300; i++)
             world_change(&r, &rng);
         assert_true(rig_settle(&r));
@@ -222,8 +223,10 @@ converges_under_random_changes(void **state)
 }
 
 int
-main(void)
+main(int argc, char **argv)
 {
+    if (argc > 1)
+        cmocka_set_test_filter(argv[1]);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(bootstraps_what_was_there),
         cmocka_unit_test(applies_each_kind_of_change),

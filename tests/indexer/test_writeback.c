@@ -185,6 +185,65 @@ sweeps_what_nobody_told_it(void **state)
     rig_fini(&r);
 }
 
+/* Two sidecars on one database: one writes; when it goes, the other one does. */
+static void
+only_one_sidecar_writes(void **state)
+{
+    struct rig a, b;
+    rig_init(&a, *state);
+    a.writeback = ING_WRITEBACK_FULL;
+    b = a;
+    b.metrics = metrics_new();
+    char dir[512];
+    snprintf(dir, sizeof dir, "%s.b", a.dir);
+    b.dir = dir;
+    world_emotes(&a, 0, 100);
+    rig_open(&a);
+    assert_true(rig_wait_ready(&a) && wait_for(&a, "emotes", is_marked, 100));
+    rig_open(&b);
+    assert_true(rig_wait_ready(&b));
+    for (unsigned i = 0; i < 20; i++)
+        world_emote(&a, i, "changed", 1);
+    assert_true(rig_settle(&a) && rig_settle(&b));
+    assert_true(wait_for(&a, "emotes", is_marked, 100));
+    assert_int_equal(metrics_read(b.metrics, M_WRITEBACKS), 0);
+    rig_close(&a);
+    for (unsigned i = 20; i < 40; i++)
+        world_emote(&a, i, "changed", 1);
+    assert_true(wait_for(&a, "emotes", is_marked, 100));
+    assert_true(metrics_read(b.metrics, M_WRITEBACKS) >= 20);
+    rig_close(&b);
+    metrics_free(b.metrics);
+    char command[600];
+    snprintf(command, sizeof command, "rm -rf '%s'", dir);
+    must(system(command) == 0);
+    rig_fini(&a);
+}
+
+/* A holder that lost the lease without noticing writes nothing: the transaction is fenced. */
+static void
+a_late_holder_is_fenced(void **state)
+{
+    struct rig r;
+    rig_init(&r, *state);
+    r.writeback = ING_WRITEBACK_FULL;
+    world_emotes(&r, 0, 10);
+    rig_open(&r);
+    assert_true(rig_wait_ready(&r) && wait_for(&r, "emotes", is_marked, 10));
+    rig_command(&r, "{\"update\": \"tailfin_lease\", \"updates\": [{\"q\": {}, \"u\":"
+                    " {\"$set\": {\"holder\": \"someone\"}, \"$inc\": {\"epoch\": 1}}}]}");
+    uint64_t written = metrics_read(r.metrics, M_WRITEBACKS);
+    world_emote(&r, 3, "changed", 1);
+    assert_true(rig_settle(&r));
+    rig_commit(&r);
+    clock_sleep_us(1000000);
+    assert_int_equal(metrics_read(r.metrics, M_WRITEBACKS), written);
+    assert_int_equal(count(&r, "emotes", is_marked), 9);
+    /* "someone" never moves the beat: after a while the lease is taken back, and the list written. */
+    assert_true(wait_for(&r, "emotes", is_marked, 10) || wait_for(&r, "emotes", is_marked, 10));
+    rig_fini(&r);
+}
+
 int
 main(void)
 {
@@ -193,6 +252,8 @@ main(void)
         cmocka_unit_test(marks_what_is_durable),
         cmocka_unit_test(marks_are_later_than_a_clock_ahead),
         cmocka_unit_test(never_marks_what_changed_meanwhile),
+        cmocka_unit_test(only_one_sidecar_writes),
+        cmocka_unit_test(a_late_holder_is_fenced),
         cmocka_unit_test(sweeps_what_nobody_told_it),
     };
     return cmocka_run_group_tests(tests, start, stop);

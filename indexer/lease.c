@@ -1,0 +1,233 @@
+/* The lease document: {_id: "writeback", holder, epoch, beat} in tailfin_lease. */
+#include "indexer/lease.h"
+
+#include <stdio.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/hash.h"
+
+static mongoc_collection_t *
+lease_collection(struct ing_client *c)
+{
+    mongoc_collection_t *collection =
+        mongoc_client_get_collection(c->client, c->database, "tailfin_lease");
+    mongoc_write_concern_t *concern = mongoc_write_concern_new();
+    mongoc_write_concern_set_w(concern, MONGOC_WRITE_CONCERN_W_MAJORITY);
+    mongoc_collection_set_write_concern(collection, concern);
+    mongoc_write_concern_destroy(concern);
+    return collection;
+}
+
+/* Distinct by process and moment; it need not be secret. */
+static void
+make_holder(struct ing_lease *l)
+{
+    char host[64] = "", seed[160];
+    if (gethostname(host, sizeof host - 1))
+        host[0] = 0;
+    int n = snprintf(seed, sizeof seed, "%s %d %llu %p", host, (int)getpid(),
+                     (unsigned long long)clock_wall_us(), (void *)l);
+    struct span text = span_of(seed, (size_t)n);
+    snprintf(l->holder, sizeof l->holder, "%016llx%016llx", (unsigned long long)hash64(text),
+             (unsigned long long)hash64_more(1, text));
+}
+
+static bool
+is_number(const bson_t *doc, const char *name, int64_t *out)
+{
+    bson_iter_t at;
+    if (!bson_iter_init_find(&at, doc, name) || !BSON_ITER_HOLDS_NUMBER(&at))
+        return false;
+    *out = bson_iter_as_int64(&at);
+    return true;
+}
+
+/* Reads the document. *is_there false if there is none. */
+static enum rc
+look(struct ing_client *c, char holder[40], int64_t *epoch, int64_t *beat, bool *is_there,
+     struct err *err)
+{
+    mongoc_collection_t *collection = lease_collection(c);
+    bson_t *filter = BCON_NEW("_id", BCON_UTF8("writeback"));
+    mongoc_cursor_t *cursor = mongoc_collection_find_with_opts(collection, filter, NULL, NULL);
+    const bson_t *doc;
+    bson_error_t error;
+    enum rc rc = RC_OK;
+    *is_there = mongoc_cursor_next(cursor, &doc);
+    *epoch = *beat = 0;
+    holder[0] = 0;
+    if (*is_there) {
+        bson_iter_t at;
+        if (bson_iter_init_find(&at, doc, "holder") && BSON_ITER_HOLDS_UTF8(&at))
+            snprintf(holder, 40, "%s", bson_iter_utf8(&at, NULL));
+        if (!is_number(doc, "epoch", epoch) || !is_number(doc, "beat", beat))
+            *epoch = *beat = 0; /* a document that is not ours is taken over like a dead one */
+    } else if (mongoc_cursor_error(cursor, &error)) {
+        rc = ing_source_error(&error, "reading the lease", err);
+    }
+    mongoc_cursor_destroy(cursor);
+    mongoc_collection_destroy(collection);
+    bson_destroy(filter);
+    return rc;
+}
+
+/* Updates the document if it is as the filter says. *n: 1 if it was. */
+static enum rc
+update(struct ing_client *c, const bson_t *filter, const bson_t *change, const bson_t *opts,
+       int64_t *n, struct err *err)
+{
+    bson_error_t error;
+    bson_t reply;
+    mongoc_collection_t *collection = opts && bson_has_field(opts, "sessionId")
+                                          ? mongoc_client_get_collection(c->client, c->database,
+                                                                         "tailfin_lease")
+                                          : lease_collection(c);
+    enum rc rc = RC_OK;
+    *n = 0;
+    if (!mongoc_collection_update_one(collection, filter, change, opts, &reply, &error)) {
+        rc = ing_source_error(&error, "writing the lease", err);
+    } else {
+        int64_t n_new = bson_has_field(&reply, "upsertedId");
+        if (!is_number(&reply, "matchedCount", n))
+            *n = 0;
+        *n += n_new;
+    }
+    bson_destroy(&reply);
+    mongoc_collection_destroy(collection);
+    return rc;
+}
+
+/* Takes the lease that was last seen dead or free. */
+static enum rc
+take(struct ing_lease *l, struct ing_client *c, bool is_there, struct err *err)
+{
+    bson_t *filter = is_there
+                         ? BCON_NEW("_id", BCON_UTF8("writeback"), "holder", BCON_UTF8(l->other),
+                                    "epoch", BCON_INT64(l->other_epoch), "beat",
+                                    BCON_INT64(l->other_beat))
+                         : BCON_NEW("_id", BCON_UTF8("writeback"));
+    bson_t *change = is_there ? BCON_NEW("$set", "{", "holder", BCON_UTF8(l->holder), "epoch",
+                                         BCON_INT64(l->other_epoch + 1), "beat", BCON_INT64(0), "}")
+                              : BCON_NEW("$setOnInsert", "{", "holder", BCON_UTF8(l->holder),
+                                         "epoch", BCON_INT64(1), "beat", BCON_INT64(0), "}");
+    bson_t *opts = BCON_NEW("upsert", BCON_BOOL(!is_there));
+    int64_t n;
+    enum rc rc = update(c, filter, change, opts, &n, err);
+    /* An upsert may have matched someone who was faster: the next look tells. */
+    if (!rc && n == 1 && is_there) {
+        l->state = ING_LEASE_HELD;
+        l->epoch = l->other_epoch + 1;
+    }
+    bson_destroy(opts);
+    bson_destroy(change);
+    bson_destroy(filter);
+    return rc;
+}
+
+static enum rc
+watch(struct ing_lease *l, struct ing_client *c, struct err *err)
+{
+    char holder[40];
+    int64_t epoch, beat;
+    bool is_there;
+    enum rc rc = look(c, holder, &epoch, &beat, &is_there, err);
+    uint64_t now_us = clock_boot_us();
+    if (rc)
+        return rc;
+    bool is_ours = is_there && strcmp(holder, l->holder) == 0;
+    bool has_moved = strcmp(holder, l->other) != 0 || epoch != l->other_epoch ||
+                     beat != l->other_beat;
+    if (is_ours) {
+        l->state = ING_LEASE_HELD;
+        l->epoch = epoch;
+        return RC_OK;
+    }
+    if (has_moved && l->other_boot_us && holder[0])
+        l->state = ING_LEASE_OTHERS;
+    if (has_moved || !l->other_boot_us)
+        l->other_boot_us = now_us;
+    memcpy(l->other, holder, sizeof l->other);
+    l->other_epoch = epoch;
+    l->other_beat = beat;
+    if (!is_there || !holder[0] || now_us - l->other_boot_us > ING_LEASE_TTL_US)
+        return take(l, c, is_there, err);
+    return RC_OK;
+}
+
+/* Moves the beat if the lease is still ours; *n is 0 if it was lost. */
+static enum rc
+set_if_held(struct ing_lease *l, struct ing_client *c, const bson_t *change, const bson_t *opts,
+            int64_t *n, struct err *err)
+{
+    bson_t *filter = BCON_NEW("_id", BCON_UTF8("writeback"), "holder", BCON_UTF8(l->holder),
+                              "epoch", BCON_INT64(l->epoch));
+    enum rc rc = update(c, filter, change, opts, n, err);
+    if (!rc && *n == 0) {
+        l->state = ING_LEASE_WATCHED;
+        l->other_boot_us = l->looked_us = 0;
+    }
+    bson_destroy(filter);
+    return rc;
+}
+
+static enum rc
+beat(struct ing_lease *l, struct ing_client *c, const bson_t *opts, int64_t *n, struct err *err)
+{
+    bson_t *change = BCON_NEW("$inc", "{", "beat", BCON_INT64(1), "}");
+    enum rc rc = set_if_held(l, c, change, opts, n, err);
+    bson_destroy(change);
+    return rc;
+}
+
+enum rc
+ing_lease_keep(struct ing_lease *l, struct ing_client *c, struct err *err)
+{
+    uint64_t now_us = clock_boot_us();
+    int64_t n;
+    enum rc rc = RC_OK;
+    if (l->state == ING_LEASE_REFUSED ||
+        (l->looked_us && now_us < l->looked_us + ING_LEASE_LOOK_US))
+        return RC_OK;
+    if (!l->holder[0])
+        make_holder(l);
+    if (l->state == ING_LEASE_HELD)
+        rc = beat(l, c, NULL, &n, err);
+    /* Twice: a lease that was made just now is seen by the second look. */
+    for (int i = 0; i < 2 && !rc && l->state != ING_LEASE_HELD; i++)
+        rc = watch(l, c, err);
+    if (!rc)
+        l->looked_us = now_us;
+    return rc;
+}
+
+enum rc
+ing_lease_beat(struct ing_lease *l, struct ing_client *c, struct err *err)
+{
+    bson_error_t error;
+    bson_t opts = BSON_INITIALIZER;
+    int64_t n = 0;
+    enum rc rc = RC_OK;
+    if (!mongoc_client_session_append(c->session, &opts, &error))
+        rc = ing_source_error(&error, "using a session", err);
+    if (!rc)
+        rc = beat(l, c, &opts, &n, err);
+    if (!rc && n == 0)
+        rc = err_set(err, RC_CONFLICT, "another sidecar has the lease now");
+    bson_destroy(&opts);
+    return rc;
+}
+
+void
+ing_lease_release(struct ing_lease *l, struct ing_client *c)
+{
+    struct err err;
+    int64_t n;
+    if (l->state != ING_LEASE_HELD)
+        return;
+    bson_t *change = BCON_NEW("$set", "{", "holder", BCON_UTF8(""), "}");
+    if (set_if_held(l, c, change, NULL, &n, &err))
+        n = 0; /* it dies by itself */
+    bson_destroy(change);
+    l->state = ING_LEASE_WATCHED;
+}

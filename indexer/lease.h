@@ -1,0 +1,44 @@
+/*
+ * Who may write back: one document in MongoDB, held by one sidecar at a time.
+ * Every batch of write-backs is a transaction that also moves the lease's beat,
+ * filtered by holder and epoch, so a holder that was asleep and lost the lease
+ * cannot write. No clocks are compared between machines: a lease is dead when
+ * its beat has not moved for TTL by the watcher's own clock. Private to
+ * indexer/.
+ */
+#ifndef TAILFIN_INDEXER_LEASE_H
+#define TAILFIN_INDEXER_LEASE_H
+
+#include "indexer/source.h"
+
+enum ing_lease_state {
+    ING_LEASE_WATCHED, /* someone else may hold it; not known to be alive yet */
+    ING_LEASE_OTHERS,  /* someone else holds it and is alive */
+    ING_LEASE_HELD,
+    ING_LEASE_REFUSED, /* the server has no transactions */
+};
+
+struct ing_lease {
+    enum ing_lease_state state;
+    char holder[40]; /* ours, made at the first look */
+    int64_t epoch;   /* ours, while held */
+    /* What was seen of someone else's: */
+    char other[40];
+    int64_t other_epoch, other_beat;
+    uint64_t other_boot_us; /* when it last moved */
+    uint64_t looked_us;     /* boot clock of the last look or renewal */
+};
+
+enum { ING_LEASE_TTL_US = 10000000, ING_LEASE_LOOK_US = 2000000 };
+
+/* Looks, takes over or renews, if it is due. RC_UNREACHABLE leaves the state as it was. */
+MUST_USE enum rc ing_lease_keep(struct ing_lease *l, struct ing_client *c, struct err *err);
+/*
+ * Inside the session's open transaction: moves the beat. RC_CONFLICT if the
+ * lease was lost (then it is watched), RC_UNREACHABLE.
+ */
+MUST_USE enum rc ing_lease_beat(struct ing_lease *l, struct ing_client *c, struct err *err);
+/* Lets others take it at once. Errors do not matter: it dies by itself. */
+void ing_lease_release(struct ing_lease *l, struct ing_client *c);
+
+#endif
