@@ -53,7 +53,8 @@ qry_single_fits(const struct qry_run *r, const struct qry_pass *p)
         return false;
     if (r->n_fields > 1 && r->s->text_match_type != QRY_MAX_SCORE)
         return false; /* a smaller cost need not be a larger score then */
-    return !(r->typos_differ && has_rivals(r));
+    /* Whether a rival evaluated a term must then be asked of all fields. */
+    return !((r->typos_differ || r->prefix_differs) && has_rivals(r));
 }
 
 /* ---- the terms of a class ---- */

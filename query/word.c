@@ -93,11 +93,15 @@ qry_word_reach(struct qry_run *r, struct qry_word *w, unsigned cost)
     return w->reach[cost];
 }
 
-/* Adds what a prefix search of the field would find without the prefix-expanded terms. */
+/*
+ * Adds what the other kind of search would find in the field, without
+ * prefix-expanded terms.
+ */
 static struct qry_reach
 loosen(struct qry_run *r, struct qry_word *w, unsigned cost, uint32_t slot)
 {
-    struct qry_pattern pattern = {w->text, true, r->s->is_full};
+    bool has_prefix = r->s->fields[slot % r->n_fields].has_prefix;
+    struct qry_pattern pattern = {w->text, !has_prefix, r->s->is_full};
     struct qry_reach out[QRY_COSTS] = {0}, joined = {0};
     const struct qry_reach *own = &w->reach[cost][slot];
     size_t k = 0;
@@ -136,7 +140,8 @@ qry_word_loose(struct qry_run *r, struct qry_word *w, unsigned cost)
     w->loose[cost] = arena_calloc(r->arena, n_slots + 1u, sizeof *w->loose[cost]);
     for (uint32_t slot = 0; slot < n_slots; slot++) {
         const struct qry_search_field *f = &r->s->fields[slot % r->n_fields];
-        bool is_loose = !f->has_prefix && f->num_typos >= cost;
+        /* In compat a prefix search finds what the other would. */
+        bool is_loose = (!f->has_prefix || r->s->is_full) && f->num_typos >= cost;
         w->loose[cost][slot] = is_loose ? loosen(r, w, cost, slot) : reach[slot];
     }
     return w->loose[cost];

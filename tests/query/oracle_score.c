@@ -72,13 +72,18 @@ is_exact(const struct places *p, uint32_t n, uint32_t spread, const struct oracl
     return (total == n && spread == n - 1) || spread < n - 1;
 }
 
+/* match=full: the element is the query, and every word of it was matched. */
 static bool
-equals_query(const struct oracle_run *r, const struct oracle_text *e)
+equals_query(const struct oracle_run *r, const struct oracle_text *e, const struct span *terms,
+             uint32_t m)
 {
     if (e->n != r->text.n_tokens)
         return false;
     for (uint32_t i = 0; i < e->n; i++) {
-        if (!span_eq(e->tokens[i], r->text.tokens[i]))
+        bool is_matched = false;
+        for (uint32_t k = 0; k < m; k++)
+            is_matched = is_matched || span_eq(e->tokens[i], terms[k]);
+        if (!is_matched || !span_eq(e->tokens[i], r->text.tokens[i]))
             return false;
     }
     return true;
@@ -105,7 +110,7 @@ score_alone(const struct oracle_run *r, const struct oracle_field *f, struct spa
         if (find(text, term, &p) == 0)
             continue;
         last = p.at[p.n - 1] + 1 > last ? p.at[p.n - 1] + 1 : last;
-        exact |= r->s->is_full ? c == 0 && equals_query(r, text)
+        exact |= r->s->is_full ? c == 0 && equals_query(r, text, &term, 1)
                                : c == 0 && n_kept == 1 && text->n == 1;
     }
     return pack(1, 1, c, 0, exact && r->s->prioritize_exact_match,
@@ -127,7 +132,7 @@ score_together(const struct oracle_run *r, const struct oracle_field *f, const s
         if (n == 0)
             continue;
         struct window w = best_window(p, n);
-        bool exact = r->s->is_full ? c == 0 && equals_query(r, text)
+        bool exact = r->s->is_full ? c == 0 && equals_query(r, text, terms, m)
                                    : is_exact(p, n, w.spread, text);
         uint64_t position = w.furthest < 255 ? 255 - w.furthest : 0;
         uint64_t score = pack(w.words, is_array ? w.words : m, c, w.spread,
