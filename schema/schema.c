@@ -250,7 +250,7 @@ parse_default_sort(const struct json *json, struct sch_collection *c, struct err
         return err_set(err, RC_INVALID,
                        "The default sorting field \"%.*s\" is not among the fields",
                        SPAN_ARG(shown(v->string)));
-    const struct sch_field *f = &c->fields[at];
+    struct sch_field *f = &c->fields[at];
     if (f->type == SCH_BOOL || (f->flags & SCH_ARRAY) || !(f->flags & SCH_SORT) ||
         !(f->flags & SCH_INDEXED))
         return err_set(err, RC_INVALID,
@@ -260,6 +260,9 @@ parse_default_sort(const struct json *json, struct sch_collection *c, struct err
     if (f->flags & SCH_OPTIONAL)
         return err_set(err, RC_INVALID, "The default sorting field \"%.*s\" must not be optional",
                        SPAN_ARG(shown(v->string)));
+    /* Browsing by it is what everybody does; a permutation makes that independent of the size. */
+    if (f->type != SCH_STRING)
+        f->flags |= SCH_ORDER;
     c->default_sort = at;
     return RC_OK;
 }

@@ -56,8 +56,11 @@ put_fields(const struct sch_collection *c, struct buf *out)
     json_put_name(out, "fields");
     buf_putc(out, '[');
     for (uint32_t i = 0; i < c->n_fields; i++) {
+        struct sch_field f = c->fields[i];
+        if ((int32_t)i == c->default_sort)
+            f.flags &= ~(unsigned)SCH_ORDER; /* implied */
         json_put_comma(out);
-        sch_write_field(&c->fields[i], out);
+        sch_write_field(&f, out);
     }
     buf_putc(out, ']');
 }

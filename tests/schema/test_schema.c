@@ -76,6 +76,7 @@ test_defaults_of_every_type(void **state)
     assert_int_equal(parse(*state, text, &c), RC_OK);
     assert_int_equal(c.n_fields, 7);
     assert_int_equal(c.default_sort, 3);
+    assert_true(c.fields[3].flags & SCH_ORDER); /* implied */
     assert_written(
         &c, 8, false,
         "{\"created_at\":1795333549,\"default_sorting_field\":\"score\","
