@@ -31,6 +31,7 @@ STEPS = ('load', 'mix', 'memory', 'updates', 'names', 'growth')
 MB = 1e6
 UPDATE_LINES = 200
 UPDATE_CONNECTIONS = 4
+WARM_UP_S = 1
 
 
 def arguments():
@@ -141,14 +142,19 @@ class Bench:
         with open(file, 'w', encoding='utf-8') as f:
             f.writelines(f'{q["kind"]}\t{self.path_of(q)}\n' for q in queries)
         self.busy.append(busy_share())
+        cpu_before = server.cpu_seconds()
         out = subprocess.run(
             [f'{os.path.dirname(self.args.program)}/bench/bench_search', file, '--host', server.host, '--port',
              str(server.port), '--key', server.key, '--connections', str(connections), '--rate', str(rate), '--seconds',
-             str(seconds or self.args.seconds), '--format', 'json'], stdout=subprocess.PIPE, text=True)
+             str(seconds or self.args.seconds), '--warm-up', str(WARM_UP_S), '--format', 'json'],
+            stdout=subprocess.PIPE, text=True)
         if out.returncode not in (0, 3):
             sys.exit(f'bench_search ended with {out.returncode}')
         report = json.loads(out.stdout)
         report['kinds'] = {row['kind']: row for row in report['ms']}
+        if cpu_before is not None:
+            n = report['per_second'] * (report['seconds'] + WARM_UP_S)
+            report['cpu_ms'] = (server.cpu_seconds() - cpu_before) * 1000 / max(1, n)
         if report['errors'] or report['lost']:
             self.table.add('errors', server.name, report['errors'], f'{report["errors"]} errors, {report["lost"]} lost')
         return report
@@ -212,6 +218,8 @@ class Bench:
             self.kinds[server.name] = {k: v for k, v in r['kinds'].items() if v['n']}
             self.table.add('query mix, one at a time: p50', server.name, all_['p50'], f'{all_["p50"]:.3f} ms', '0.3 ms')
             self.table.add('query mix, one at a time: p99', server.name, all_['p99'], f'{all_["p99"]:.3f} ms', '3 ms')
+            if 'cpu_ms' in r:
+                self.table.add('query mix: processor time of a search', server.name, r['cpu_ms'], f'{r["cpu_ms"]:.3f} ms')
             for rate in map(float, self.args.rates.split(',')):
                 r = self.replay(server, queries, 64, rate)
                 text = self.times(r['kinds']['all']) + (f', {r["late"]} late' if r['late'] else '')

@@ -67,6 +67,10 @@ class Api:
                 raise RuntimeError(f'{self.name}: import answered {status}, {n_good} good lines: {answer[:200]}')
         return len(lines), seconds
 
+    def cpu_seconds(self):
+        """Not known of a server that is not ours."""
+        return None
+
     def n_documents(self):
         return sum(c['num_documents'] for c in self.json('/collections'))
 
@@ -120,6 +124,12 @@ class Tailfin(Api):
             kb = {line.split(':')[0]: line.split()[1] for line in f if line.startswith('Rss')}
         files = sum(os.path.getsize(p) for p in glob.glob(f'{self.directory}/**', recursive=True) if os.path.isfile(p))
         return {'anon': int(kb['RssAnon']) * 1024, 'mapped': int(kb['RssFile']) * 1024, 'files': files}
+
+    def cpu_seconds(self):
+        """Processor time that it has used."""
+        with open(f'/proc/{self.process.pid}/stat', encoding='ascii', errors='replace') as f:
+            columns = f.read().rpartition(')')[2].split()
+        return (int(columns[11]) + int(columns[12])) / os.sysconf('SC_CLK_TCK')
 
     def n_segments(self):
         """Of the collection that has most."""
