@@ -220,11 +220,25 @@ is_caught_up(const struct ing_mongo *m, const struct ing_round *r)
            (time_s > m->scan_end_s || (time_s == m->scan_end_s && time_i >= m->scan_end_i));
 }
 
+/*
+ * Started behind the last scan (which another process made): its end is not
+ * known any more, but it lies before now. Without this, a stream that never
+ * runs dry would keep a complete index from being served.
+ */
+static void
+set_scan_end(struct ing_mongo *m)
+{
+    struct err err = {0};
+    if (!m->scan_end_s && ing_client_now(&m->client, &m->scan_end_s, &m->scan_end_i, &err) != RC_OK)
+        m->scan_end_s = 0; /* asked again in the next round */
+}
+
 bool
 ing_rebuild_may_finish(struct ing_mongo *m, const struct ing_round *r)
 {
     if (!is_pending(m) || ing_scan_next(m))
         return false;
+    set_scan_end(m);
     bool is_done = is_caught_up(m, r);
     if (r->dirty.has_idled && m->n_idles_needed)
         m->n_idles_needed--;
