@@ -136,7 +136,9 @@ uint64_t idx_commit_number(struct idx *idx, uint64_t *wall_us);
 
 /*
  * Merges every collection down to one segment and commits; for benches, tests
- * and `tailfin check`. Blocks.
+ * and `tailfin check`. Blocks until a moment at which that is so and nothing
+ * else is waiting: with updates that never pause, as long as they go on.
+ * RC_STOPPED; RC_IO, RC_CORRUPT if a commit or merge failed meanwhile.
  */
 MUST_USE enum rc idx_merge_all(struct idx *idx, struct err *err);
 
