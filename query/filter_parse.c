@@ -137,7 +137,7 @@ read_clause(struct grammar *g)
     g->leaves = arena_grow(g->parser.arena, g->leaves, &g->leaves_cap, g->n_leaves + 1,
                            sizeof *g->leaves);
     struct filter_leaf *leaf = &g->leaves[g->n_leaves];
-    *leaf = (struct filter_leaf){0};
+    *leaf = (struct filter_leaf){.is_first = g->n_leaves == 0};
     rc = qry_filter_leaf_parse(&g->parser, span_trim(span_of(clause.p, colon)),
                            span_trim(span_from(clause, colon + 1)), leaf);
     if (rc != RC_OK)

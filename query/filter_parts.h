@@ -33,6 +33,7 @@ struct filter_range { /* closed; lo > hi: no value */
 struct filter_leaf {
     enum filter_kind kind;
     uint32_t field;
+    bool is_first;   /* of the expression */
     bool is_negated; /* everything but */
     bool is_whole;   /* string: the whole value (or its start, for a prefix) */
     const struct filter_text *texts;

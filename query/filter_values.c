@@ -91,10 +91,22 @@ read_text(const struct qry_filter_parser *p, struct span value, struct filter_te
     out->tokens = tokens_of(p, out->raw, &out->n_tokens);
 }
 
-static bool
-is_usable(const struct filter_leaf *leaf, const struct filter_text *t)
+/*
+ * Keeps a text that can match. One without a token (`:)`) can match nothing:
+ * refused in the first clause of an expression and wherever it is empty, and
+ * just no match in later clauses, as clients are used to.
+ */
+static enum rc
+keep_text(const struct qry_filter_parser *p, struct span field, const struct filter_text *t,
+          struct filter_leaf *leaf)
 {
-    return leaf->kind == FILTER_TOKENS ? t->n_tokens > 0 : t->raw.n > 0;
+    bool is_usable = leaf->kind == FILTER_TOKENS ? t->n_tokens > 0 : t->raw.n > 0;
+
+    if (!is_usable && (leaf->is_first || t->raw.n == 0))
+        return err_set(p->err, RC_INVALID, "a value of filter field %.*s is empty",
+                       SPAN_ARG(field));
+    leaf->n_texts += is_usable;
+    return RC_OK;
 }
 
 static enum rc
@@ -108,21 +120,17 @@ read_texts(const struct qry_filter_parser *p, struct span field, struct span val
     if (!is_list(value)) {
         texts = arena_calloc(p->arena, 1, sizeof *texts);
         read_text(p, value, texts);
-        if (!is_usable(out, texts))
-            return err_set(p->err, RC_INVALID, "the value of filter field %.*s is empty",
-                           SPAN_ARG(field));
         out->texts = texts;
-        out->n_texts = 1;
-        return RC_OK;
+        return keep_text(p, field, texts, out);
     }
     for (struct span rest = span_of(value.p + 1, value.n - 2); next_element(&rest, &element);) {
         if (element.n == 0)
             continue;
         texts = arena_grow(p->arena, texts, &cap, out->n_texts + 1, sizeof *texts);
         read_text(p, element, &texts[out->n_texts]);
-        if (!is_usable(out, &texts[out->n_texts++]))
-            return err_set(p->err, RC_INVALID, "a value of filter field %.*s is empty",
-                           SPAN_ARG(field));
+        enum rc rc = keep_text(p, field, &texts[out->n_texts], out);
+        if (rc != RC_OK)
+            return rc;
     }
     out->texts = texts;
     return RC_OK;

@@ -243,6 +243,10 @@ ids_and_grammar(void **state)
         {"name:`a && b` || n:3", "c"},
         {" n : > 1 ", "bc"},
         {"n:1 && n:2", ""},
+        /* A value without tokens is refused at the front, and matches nothing later. */
+        {"n:1 && name:!!!", ""},
+        {"n:1 || (name:=!!! || n:2)", "ab"},
+        {"n:1 || tags:[:), cat]", "ad"},
         {"(n:1) || ((n:2))", "ab"},
     };
 
@@ -261,7 +265,7 @@ errors(void **state)
         "n:1)",         "()",          "(n:1) n:2",  "(n:1) & n:2",            "n:1 (n:2)",
         "!n:1",         "name:foo(bar)",             "n:1 && ()",              "tags:*",
         "(n:1) | n:2",  "(",           ")",          "n:>",       "n:[1,x]",   "n:1..x",
-        "n:>1..2",
+        "n:>1..2",      "name:!!! || n:1",           "n:1 && name:``",         "tags:[foo, :)]",
     };
     char ids[64];
 
