@@ -77,6 +77,12 @@ MUST_USE enum rc fs_sync_dir(struct fs *fs, struct err *err);
 /* Read-only and shared. The bytes stay readable after an unlink, until fs_unmap. */
 MUST_USE enum rc fs_map(struct fs *fs, const char *name, struct fs_map *out, struct err *err);
 void fs_unmap(struct fs *fs, struct fs_map *map);
+/*
+ * Gives the pages of mapped bytes back: they count no more for this process
+ * and are found in the page cache when they are read again. A hint; any part
+ * of a mapping. For those who have read much of it once.
+ */
+void fs_forget(struct span mapped);
 /* Calls each for every regular file, in no order. */
 MUST_USE enum rc fs_list(struct fs *fs, void (*each)(void *arg, const char *name, uint64_t n_bytes),
                          void *arg, struct err *err);

@@ -255,6 +255,16 @@ host_sync_dir(struct fs *fs, struct err *err)
     return RC_OK;
 }
 
+void
+fs_forget(struct span mapped)
+{
+    uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
+    uintptr_t begin = ((uintptr_t)mapped.p + page - 1) & ~(page - 1);
+    uintptr_t end = ((uintptr_t)mapped.p + mapped.n) & ~(page - 1);
+    if (begin < end)
+        (void)madvise((void *)begin, end - begin, MADV_DONTNEED); /* only a hint */
+}
+
 static enum rc
 host_map(struct fs *fs, const char *name, struct fs_map *out, struct err *err)
 {

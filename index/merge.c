@@ -91,18 +91,28 @@ merge_block(struct doc_merge *w, const struct idx_merge_input *in, uint32_t i, s
     return rc;
 }
 
+/* What was read once for the merge does not stay in memory beside its result. */
+static void
+forget(const struct idx_merge_input *in)
+{
+    if (idx_segment_is_mapped(in->segment))
+        fs_forget(idx_segment_bytes(in->segment));
+}
+
 static enum rc
 merge_docs(struct idx_merge *m, struct err *err)
 {
     struct doc_merge w = {.m = m, .out = {.is_compressed = true}, .reader = idx_doc_reader_new()};
     enum rc rc = RC_OK;
     idx_layout_open(&m->layout);
-    for (size_t i = 0; rc == RC_OK && i < m->n; i++)
+    for (size_t i = 0; rc == RC_OK && i < m->n; i++) {
         for (uint32_t j = 0; rc == RC_OK && j < m->inputs[i].segment->docs.n_blocks; j++) {
             rc = merge_block(&w, &m->inputs[i], j, err);
             if (rc == RC_OK && idx_merge_is_cancelled(m))
                 rc = err_set(err, RC_STOPPED, "the merge was cancelled");
         }
+        forget(&m->inputs[i]);
+    }
     if (rc == RC_OK)
         rc = idx_docs_flush(&w.out, m->layout.out, err);
     idx_layout_close(&m->layout, (struct idx_row){.kind = SEG_DOC_BYTES, .field = UINT32_MAX});
@@ -208,6 +218,8 @@ idx_segment_merge(const struct idx_merge_input *inputs, size_t n,
                        schema->tie == SCH_TIE_SEQ ? SEG_HAS_SEQ : 0);
     else
         out->n = start;
+    for (size_t i = 0; i < n; i++)
+        forget(&inputs[i]);
     idx_layout_fini(&m.layout);
     idx_terms_out_fini(&m.out);
     return rc;
