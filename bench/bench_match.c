@@ -90,8 +90,9 @@ put_doc(struct bench *b, struct idx_batch *batch, uint32_t i)
 static void
 build(struct bench *b, const char *dir)
 {
-    static const char schema[] = "{\"name\":\"c\",\"fields\":[{\"name\":\"name\",\"type\":\"string\"},"
-                                 "{\"name\":\"tags\",\"type\":\"string[]\",\"optional\":true}]}";
+    static const char schema[] =
+        "{\"name\":\"c\",\"fields\":[{\"name\":\"name\",\"type\":\"string\"},"
+        "{\"name\":\"tags\",\"type\":\"string[]\",\"optional\":true}]}";
     struct idx_options options = {.refresh_us = 1000000,
                                   .commit_us = 1000000000,
                                   .ram_bytes_max = (uint64_t)4 << 30,

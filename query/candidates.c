@@ -129,13 +129,30 @@ add_terms_of(struct qry_run *r, struct together *t, uint32_t slot, uint32_t doc)
     }
 }
 
+/* Adds the candidates beside one term of one dictionary. */
+static void
+add_terms_beside(struct qry_run *r, struct together *t, uint32_t view, uint32_t slot,
+                 uint32_t ord)
+{
+    uint32_t docs[IDX_POSTING_BATCH];
+    struct idx_posting p;
+
+    t->seen = (struct qry_numbers){0};
+    idx_posting_begin(&p, r->terms[slot], ord);
+    for (uint32_t n; (n = idx_posting_next(&p, docs)) > 0 && !qry_run_tick(r);) {
+        for (uint32_t i = 0; i < n; i++) {
+            if (qry_bit(r->words[view], docs[i]))
+                add_terms_of(r, t, slot, docs[i]);
+        }
+    }
+}
+
 /* Candidates in the field that share a document with `previous`, and the word itself. */
 struct qry_numbers *
 qry_terms_together(struct qry_run *r, const struct qry_list_request *q, uint32_t previous,
                    uint32_t field)
 {
     struct together t = {.q = q};
-    uint32_t docs[IDX_POSTING_BATCH];
 
     t.out = arena_calloc(r->arena, 1, sizeof *t.out);
     if (q->cost > r->s->fields[field].num_typos)
@@ -146,17 +163,8 @@ qry_terms_together(struct qry_run *r, const struct qry_list_request *q, uint32_t
     for (uint32_t v = 0; v < r->n_views; v++) {
         uint32_t slot = qry_slot(r, v, field);
         uint32_t ord = qry_term_ord(r, previous, slot);
-        struct idx_posting p;
-        if (ord == QRY_NONE || qry_word_reach(r, q->word, q->cost)[slot].n == 0)
-            continue;
-        t.seen = (struct qry_numbers){0};
-        idx_posting_begin(&p, r->terms[slot], ord);
-        for (uint32_t n; (n = idx_posting_next(&p, docs)) > 0 && !qry_run_tick(r);) {
-            for (uint32_t i = 0; i < n; i++) {
-                if (qry_bit(r->words[v], docs[i]))
-                    add_terms_of(r, &t, slot, docs[i]);
-            }
-        }
+        if (ord != QRY_NONE && qry_word_reach(r, q->word, q->cost)[slot].n > 0)
+            add_terms_beside(r, &t, v, slot, ord);
     }
     return t.out;
 }
@@ -275,31 +283,38 @@ is_better(struct qry_run *r, uint32_t a, uint32_t b, uint32_t field)
     return span_cmp(r->all_terms[a].text, r->all_terms[b].text) > 0;
 }
 
+/* The better of the best so far and the part's terms in one stretch. */
+static void
+take_best(struct qry_run *r, struct qry_list *l, uint32_t slot, const struct qry_stretch *s)
+{
+    for (uint32_t ord = s->begin; ord < s->end; ord++) {
+        uint32_t id = qry_term_of(r, slot, ord);
+        if (id != l->first && qry_list_has(r, l, id, false) &&
+            (l->first == QRY_NONE || is_better(r, id, l->first, l->part_field)))
+            l->first = id;
+        if (qry_run_tick(r))
+            return;
+    }
+}
+
 /* The first entry the peer's list would have: of the first field that yields anything. */
 uint32_t
 qry_list_first(struct qry_run *r, struct qry_list *l)
 {
-    uint32_t f = l->part_field;
-
     if (l->first != QRY_NONE)
         return l->first;
     if (r->s->max_candidates)
         return l->first = l->ids[0];
-    if (qry_list_own(r, l->word, l->cost, f) && qry_list_has(r, l, l->word->id, false))
+    if (qry_list_own(r, l->word, l->cost, l->part_field) &&
+        qry_list_has(r, l, l->word->id, false))
         return l->first = l->word->id;
     const struct qry_reach *reach = qry_word_reach(r, l->word, l->cost);
     for (uint32_t v = 0; v < r->n_views; v++) {
-        uint32_t slot = qry_slot(r, v, f);
-        for (size_t i = 0; i < reach[slot].n; i++) {
-            for (uint32_t o = reach[slot].v[i].begin; o < reach[slot].v[i].end; o++) {
-                uint32_t id = qry_term_of(r, slot, o);
-                if (qry_run_tick(r))
-                    return l->first = l->first == QRY_NONE ? id : l->first;
-                if (id != l->first && qry_list_has(r, l, id, false) &&
-                    (l->first == QRY_NONE || is_better(r, id, l->first, f)))
-                    l->first = id;
-            }
-        }
+        uint32_t slot = qry_slot(r, v, l->part_field);
+        for (size_t i = 0; i < reach[slot].n; i++)
+            take_best(r, l, slot, &reach[slot].v[i]);
     }
+    if (l->first == QRY_NONE) /* stopped at the deadline: anything will do */
+        l->first = l->word->id;
     return l->first;
 }

@@ -46,6 +46,14 @@ consider(struct ranking *k, uint32_t id, uint32_t field, struct qry_numbers *see
 }
 
 static void
+consider_stretch(struct ranking *k, uint32_t slot, const struct qry_stretch *s,
+                 struct qry_numbers *seen)
+{
+    for (uint32_t ord = s->begin; ord < s->end && !qry_run_tick(k->r); ord++)
+        consider(k, qry_term_of(k->r, slot, ord), slot % k->r->n_fields, seen);
+}
+
+static void
 consider_field(struct ranking *k, uint32_t field)
 {
     struct qry_run *r = k->r;
@@ -54,13 +62,8 @@ consider_field(struct ranking *k, uint32_t field)
 
     for (uint32_t v = 0; v < r->n_views; v++) {
         uint32_t slot = qry_slot(r, v, field);
-        for (size_t i = 0; i < reach[slot].n; i++) {
-            for (uint32_t o = reach[slot].v[i].begin; o < reach[slot].v[i].end; o++) {
-                if (qry_run_tick(r))
-                    return;
-                consider(k, qry_term_of(r, slot, o), field, &seen);
-            }
-        }
+        for (size_t i = 0; i < reach[slot].n; i++)
+            consider_stretch(k, slot, &reach[slot].v[i], &seen);
     }
 }
 

@@ -66,7 +66,11 @@ qry_match_explain(const struct qry_match *m, uint32_t field, struct span term, b
     for (unsigned cost = 0; cost < QRY_COSTS && cost <= f->num_typos; cost++) {
         for (uint32_t i = 0; i < m->n_words; i++) {
             const struct qry_word *w = m->words[i];
-            struct qry_pattern pattern = {w->text, w->may_prefix && f->has_prefix, m->s->is_full};
+            struct qry_pattern pattern = {
+                .text = w->text,
+                .may_prefix = w->may_prefix && f->has_prefix,
+                .is_full = m->s->is_full,
+            };
             if ((w->costs_used & (1u << cost)) &&
                 qry_walk_reaches(&pattern, term, cost, is_prefix))
                 return number_of(m, i);

@@ -72,6 +72,27 @@ run_field(struct qry_run *r, uint32_t field)
     return true;
 }
 
+/* Documents of a view with every word in one of the wanted fields. */
+static bool
+add_view(struct qry_run *r, uint32_t view, const bool *wanted)
+{
+    uint32_t n_words = qry_n_words(r->c->views[view].n_docs);
+    uint64_t *docs = qry_run_scratch(r, 0, view);
+
+    memcpy(docs, r->allowed[view], n_words * sizeof *docs);
+    for (uint32_t t = 0; t < r->text.n_tokens; t++) {
+        uint64_t *one = qry_run_scratch(r, 1, view);
+        for (uint32_t f = 0; f < r->n_fields; f++) {
+            if (wanted[f] && !add_field(r, r->text.tokens[t], view, f, one))
+                return false;
+        }
+        for (uint32_t i = 0; i < n_words; i++)
+            docs[i] &= one[i];
+    }
+    add_hits(r, view, docs);
+    return true;
+}
+
 static bool
 run_all_words(struct qry_run *r)
 {
@@ -82,19 +103,8 @@ run_all_words(struct qry_run *r)
         is_any = is_any || wanted[f];
     }
     for (uint32_t v = 0; v < r->n_views && is_any; v++) {
-        uint32_t n_words = qry_n_words(r->c->views[v].n_docs);
-        uint64_t *docs = qry_run_scratch(r, 0, v);
-        memcpy(docs, r->allowed[v], n_words * sizeof *docs);
-        for (uint32_t t = 0; t < r->text.n_tokens; t++) {
-            uint64_t *one = qry_run_scratch(r, 1, v);
-            for (uint32_t f = 0; f < r->n_fields; f++) {
-                if (wanted[f] && !add_field(r, r->text.tokens[t], v, f, one))
-                    return false;
-            }
-            for (uint32_t i = 0; i < n_words; i++)
-                docs[i] &= one[i];
-        }
-        add_hits(r, v, docs);
+        if (!add_view(r, v, wanted))
+            return false;
     }
     return true;
 }

@@ -22,7 +22,7 @@ struct qry_docset {
 struct qry_match_sink {
     void *arg;
     void (*hit)(void *arg, uint32_t view, uint32_t doc, uint64_t text_match, uint64_t field_score);
-    /* For group_by: number of distinct groups among the hits reported so far by note; may be NULL. */
+    /* For group_by: notes a hit; the number of distinct groups so far. May be NULL. */
     uint64_t (*n_groups)(void *arg, uint32_t view, uint32_t doc);
 };
 

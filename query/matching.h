@@ -87,7 +87,7 @@ uint32_t qry_term_of(struct qry_run *r, uint32_t slot, uint32_t ord);
 uint32_t qry_term_named(struct qry_run *r, struct span text);
 uint32_t qry_term_ord(struct qry_run *r, uint32_t id, uint32_t slot);
 bool qry_term_lives(struct qry_run *r, uint32_t id, uint32_t field);  /* has a live document */
-bool qry_term_passes(struct qry_run *r, uint32_t id, uint32_t field); /* has one that passes the filter */
+bool qry_term_passes(struct qry_run *r, uint32_t id, uint32_t field); /* one that may match */
 uint64_t qry_term_rank(struct qry_run *r, uint32_t id, uint32_t field); /* 3.5 */
 uint64_t qry_term_df(struct qry_run *r, uint32_t id, uint32_t field);  /* live documents */
 
@@ -304,7 +304,7 @@ struct qry_run {
     bool prefix_differs, typos_differ; /* between the fields */
 
     struct qry_text text;
-    uint64_t ***phrases; /* by field and view: documents with the phrases; NULL: none; NULL field: nowhere */
+    uint64_t ***phrases; /* documents with the phrases, by field (NULL: nowhere) and view */
     struct qry_word **all_words;
     uint32_t n_words;
     size_t words_cap;
@@ -360,6 +360,19 @@ static inline uint32_t
 qry_n_words(uint32_t n_bits)
 {
     return (n_bits + 63) / 64;
+}
+
+/* Calls each for every bit set, until it says false; whether it never did. */
+static inline bool
+qry_each_doc(const uint64_t *words, uint32_t n_words, bool (*each)(void *, uint32_t), void *arg)
+{
+    for (uint32_t i = 0; i < n_words; i++) {
+        for (uint64_t word = words[i]; word; word &= word - 1) {
+            if (!each(arg, i * 64 + (uint32_t)__builtin_ctzll(word)))
+                return false;
+        }
+    }
+    return true;
 }
 
 /* ---- the rest of section 2 and 4 ---- */

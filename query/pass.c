@@ -169,21 +169,32 @@ select_docs(struct qry_run *r, struct qry_pass *p, const struct qry_scope *scope
     }
 }
 
+struct sweep {
+    struct qry_run *r;
+    struct qry_pass *p;
+    const struct qry_scope *scope;
+    uint32_t view;
+};
+
+static bool
+sweep_doc(void *arg, uint32_t doc)
+{
+    struct sweep *s = arg;
+
+    (void)qry_evaluate(s->r, s->p, s->scope, s->view, doc);
+    return !qry_run_tick(s->r);
+}
+
 static bool
 sweep(struct qry_run *r, struct qry_pass *p, const struct qry_scope *scope)
 {
-    for (uint32_t v = 0; v < r->n_views; v++) {
-        uint32_t n_words = qry_n_words(r->c->views[v].n_docs);
-        uint64_t *docs = qry_run_scratch(r, 0, v);
-        select_docs(r, p, scope, v, docs);
-        for (uint32_t i = 0; i < n_words; i++) {
-            for (uint64_t word = docs[i]; word; word &= word - 1) {
-                uint32_t doc = i * 64 + (uint32_t)__builtin_ctzll(word);
-                (void)qry_evaluate(r, p, scope, v, doc);
-                if (qry_run_tick(r))
-                    return false;
-            }
-        }
+    struct sweep s = {r, p, scope, 0};
+
+    for (; s.view < r->n_views; s.view++) {
+        uint64_t *docs = qry_run_scratch(r, 0, s.view);
+        select_docs(r, p, scope, s.view, docs);
+        if (!qry_each_doc(docs, qry_n_words(r->c->views[s.view].n_docs), sweep_doc, &s))
+            return false;
     }
     return true;
 }
@@ -238,7 +249,10 @@ qry_pass_run(struct qry_run *r, struct qry_pass *p)
 
 /* ---- sequences that an earlier pass has seen ---- */
 
-/* All members of the parts, in a combination that was enumerated? The smallest has the smallest costs. */
+/*
+ * All members of the parts, in a combination that was enumerated? The one with
+ * the smallest costs has the smallest number.
+ */
 static bool
 is_in_parts(struct qry_run *r, struct qry_pass *p, const uint32_t *ids)
 {

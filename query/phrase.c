@@ -180,20 +180,32 @@ score_of(const struct qry_run *r, uint32_t view, uint32_t doc)
     return PHRASE_SCORE + weight;
 }
 
+struct match_all {
+    struct qry_run *r;
+    uint32_t view;
+};
+
+static bool
+add_doc(void *arg, uint32_t doc)
+{
+    struct match_all *m = arg;
+    struct qry_hit hit = {.view = m->view, .doc = doc};
+
+    hit.text_match = hit.field_score = score_of(m->r, m->view, doc);
+    qry_hits_add(m->r, &hit);
+    return !qry_run_tick(m->r);
+}
+
 bool
 qry_run_match_all(struct qry_run *r)
 {
+    struct match_all m = {r, 0};
+
     r->hits.is_direct = true;
-    for (uint32_t v = 0; v < r->n_views; v++) {
-        for (uint32_t i = 0; i < qry_n_words(r->c->views[v].n_docs); i++) {
-            for (uint64_t word = r->allowed[v][i]; word; word &= word - 1) {
-                struct qry_hit hit = {.view = v, .doc = i * 64 + (uint32_t)__builtin_ctzll(word)};
-                hit.text_match = hit.field_score = score_of(r, v, hit.doc);
-                qry_hits_add(r, &hit);
-                if (qry_run_tick(r))
-                    return false;
-            }
-        }
+    for (; m.view < r->n_views; m.view++) {
+        uint32_t n_words = qry_n_words(r->c->views[m.view].n_docs);
+        if (!qry_each_doc(r->allowed[m.view], n_words, add_doc, &m))
+            return false;
     }
     return true;
 }

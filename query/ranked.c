@@ -19,53 +19,68 @@ sequences_max(const struct qry_run *r)
     return max > SEQUENCES_MIN ? max : SEQUENCES_MIN;
 }
 
-/* Marks the documents that have the term where token j may have it. */
-static void
-add_docs(struct qry_run *r, const struct qry_pass *p, uint32_t j, unsigned cost, uint32_t id,
-         uint32_t view, uint64_t *out)
-{
-    cost = qry_charge(r->s, r->all_terms[id].text, cost);
-    bool is_prefix = qry_walk_length(r->all_terms[id].text, r->s->is_full) >
-                         qry_walk_length(p->words[j]->text, r->s->is_full) + cost &&
-                     p->words[j]->may_prefix;
+struct sequence { /* one term for each token */
+    struct qry_run *r;
+    struct qry_pass *p;
+    const uint8_t *costs;
+    const uint32_t *ids;
+    uint32_t view;
+};
 
-    for (uint32_t f = 0; f < r->n_fields; f++) {
-        uint32_t slot = qry_slot(r, view, f);
-        uint32_t ord = qry_term_ord(r, id, slot);
-        if (ord != QRY_NONE && qry_field_allows(&r->s->fields[f], cost, is_prefix))
-            idx_terms_or(r->terms[slot], ord, ord + 1, out);
+/* Marks the documents that have term j where its token may have it. */
+static void
+add_docs(const struct sequence *q, uint32_t j, uint64_t *out)
+{
+    const struct qry_search *s = q->r->s;
+    const struct qry_word *w = q->p->words[j];
+    struct span term = q->r->all_terms[q->ids[j]].text;
+    unsigned cost = qry_charge(s, term, q->costs[j]);
+    bool is_prefix = w->may_prefix && qry_walk_length(term, s->is_full) >
+                                          qry_walk_length(w->text, s->is_full) + cost;
+
+    for (uint32_t f = 0; f < q->r->n_fields; f++) {
+        uint32_t slot = qry_slot(q->r, q->view, f);
+        uint32_t ord = qry_term_ord(q->r, q->ids[j], slot);
+        if (ord != QRY_NONE && qry_field_allows(&s->fields[f], cost, is_prefix))
+            idx_terms_or(q->r->terms[slot], ord, ord + 1, out);
     }
 }
 
 static bool
-evaluate_sequence(struct qry_run *r, struct qry_pass *p, const uint8_t *costs, const uint32_t *ids)
+evaluate_doc(void *arg, uint32_t doc)
 {
-    for (uint32_t v = 0; v < r->n_views; v++) {
-        uint32_t n_words = qry_n_words(r->c->views[v].n_docs);
-        uint64_t *docs = qry_run_scratch(r, 0, v), *one = qry_run_scratch(r, 1, v);
-        memcpy(docs, r->allowed[v], n_words * sizeof *docs);
-        for (uint32_t j = 0; j < p->n; j++) {
-            memset(one, 0, n_words * sizeof *one);
-            add_docs(r, p, j, costs[j], ids[j], v, one);
+    struct sequence *q = arg;
+
+    (void)qry_evaluate_terms(q->r, q->p, q->costs, q->ids, q->view, doc);
+    return !qry_run_tick(q->r);
+}
+
+static bool
+evaluate_sequence(struct sequence *q)
+{
+    struct qry_run *r = q->r;
+
+    for (q->view = 0; q->view < r->n_views; q->view++) {
+        uint32_t n_words = qry_n_words(r->c->views[q->view].n_docs);
+        uint64_t *docs = qry_run_scratch(r, 0, q->view);
+        memcpy(docs, r->allowed[q->view], n_words * sizeof *docs);
+        for (uint32_t j = 0; j < q->p->n; j++) {
+            uint64_t *one = qry_run_scratch(r, 1, q->view);
+            add_docs(q, j, one);
             for (uint32_t i = 0; i < n_words; i++)
                 docs[i] &= one[i];
         }
-        for (uint32_t i = 0; i < n_words; i++) {
-            for (uint64_t word = docs[i]; word; word &= word - 1) {
-                uint32_t doc = i * 64 + (uint32_t)__builtin_ctzll(word);
-                (void)qry_evaluate_terms(r, p, costs, ids, v, doc);
-                if (qry_run_tick(r))
-                    return false;
-            }
-        }
+        if (!qry_each_doc(docs, n_words, evaluate_doc, q))
+            return false;
     }
-    return !qry_run_is_late(r);
+    return !qry_run_tick(r);
 }
 
 bool
 qry_ranked_run(struct qry_run *r, struct qry_pass *p, const uint8_t *costs, const bool *is_whole)
 {
     uint32_t *ids = arena_alloc(r->arena, p->n * sizeof *ids);
+    struct sequence q = {r, p, costs, ids, 0};
     uint64_t max = sequences_max(r), n = 1;
 
     for (uint32_t j = 0; j < p->n && n < max; j++) {
@@ -85,7 +100,7 @@ qry_ranked_run(struct qry_run *r, struct qry_pass *p, const uint8_t *costs, cons
         if (*is_done && !r->s->is_full)
             continue;
         *is_done = 1;
-        if (!evaluate_sequence(r, p, costs, ids))
+        if (!evaluate_sequence(&q))
             return false;
     }
     return true;

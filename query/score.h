@@ -42,7 +42,7 @@ struct qry_field_score { /* of one matched field, in search order */
     unsigned weight;
 };
 
-/* The 64 bits of 6.2. tokens <= 15 after the cut. fields: n >= 1. *best gets the best field's 48 bits. */
+/* The 64 bits of 6.2. fields: n >= 1. *best gets the 48 bits of the best field. */
 uint64_t qry_score_text_match(enum qry_text_match_type type, uint32_t tokens, bool counts_fields,
                               const struct qry_field_score *fields, uint32_t n, uint64_t *best);
 

@@ -12,9 +12,11 @@
  * match=full: the same table on code points, every swap allowed, nothing
  * pruned but what cannot come within the distance any more.
  */
-#include "query/walk_parts.h"
+#include "query/walk.h"
 
 #include "tokenizer/tokenizer.h"
+
+#include "query/walk_parts.h"
 
 enum {
     BAND = 4,
@@ -300,7 +302,7 @@ add_subtree(struct walk *w, struct idx_cursor *cursor, uint32_t depth, unsigned 
 }
 
 bool
-walk_add_subtrees(struct walk *w, uint32_t depth, unsigned accepted, bool is_last)
+qry_walk_add_subtrees(struct walk *w, uint32_t depth, unsigned accepted, bool is_last)
 {
     for (unsigned c = 0; c < QRY_COSTS; c++) {
         struct idx_cursor copy;
@@ -316,7 +318,7 @@ walk_add_subtrees(struct walk *w, uint32_t depth, unsigned accepted, bool is_las
 }
 
 void
-walk_add_term(struct walk *w, unsigned reached)
+qry_walk_add_term(struct walk *w, unsigned reached)
 {
     for (unsigned c = 0; c < QRY_COSTS; c++) {
         if (reached & (1u << c))
@@ -341,13 +343,13 @@ walk_term(struct walk *w, struct automaton *a, int32_t *d)
         unsigned accepted;
         at = (uint32_t)unit_next(span_of(c->term, c->n), at, a->is_full, &unit);
         unsigned on = automaton_step(a, *d + 1, unit, &accepted);
-        if (accepted && !walk_add_subtrees(w, at, accepted, !on))
+        if (accepted && !qry_walk_add_subtrees(w, at, accepted, !on))
             return false;
         if (!on)
             return accepted || idx_cursor_skip(c, at);
         a->ends[++*d] = at;
     }
-    walk_add_term(w, automaton_end(a, *d, a->masks[*d]));
+    qry_walk_add_term(w, automaton_end(a, *d, a->masks[*d]));
     return idx_cursor_next(c);
 }
 
@@ -363,7 +365,7 @@ walk_rows(struct walk *w, unsigned costs)
     for (bool more = idx_cursor_next(&w->cursor); more; more = walk_term(w, &a, &d)) {
         while (a.ends[d] > w->cursor.shared)
             d--;
-        if ((++ticks & 4095) == 0 && w->late && w->late(w->late_arg))
+        if ((++ticks & 4095) == 0 && w->pattern->late && w->pattern->late(w->pattern->late_arg))
             return;
     }
 }
@@ -412,10 +414,9 @@ walk_smallest(struct walk *w, unsigned costs)
 
 void
 qry_walk(const struct qry_pattern *p, const struct idx_terms *terms, unsigned costs,
-         struct arena *arena, struct qry_reach out[QRY_COSTS], bool (*late)(void *), void *arg)
+         struct arena *arena, struct qry_reach out[QRY_COSTS])
 {
-    struct walk w = {
-        .pattern = p, .terms = terms, .arena = arena, .out = out, .late = late, .late_arg = arg};
+    struct walk w = {.pattern = p, .terms = terms, .arena = arena, .out = out};
 
     w.length = qry_walk_length(p->text, p->is_full);
     for (unsigned c = 0; c < QRY_COSTS; c++) {
@@ -431,7 +432,7 @@ qry_walk(const struct qry_pattern *p, const struct idx_terms *terms, unsigned co
     if (!(costs & ~1u))
         return;
     if (!p->is_full && p->text.n < WALK_BITS_MAX)
-        walk_bits(&w, costs & ~1u);
+        qry_walk_bits(&w, costs & ~1u);
     else
         walk_rows(&w, costs & ~1u);
 }

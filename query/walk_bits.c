@@ -111,7 +111,7 @@ end_term(struct bits *b, uint32_t d)
         at++;
     }
     if (at->last < QRY_COSTS)
-        walk_add_term(b->w, (1u << at->last) & alive);
+        qry_walk_add_term(b->w, (1u << at->last) & alive);
 }
 
 /*
@@ -129,7 +129,7 @@ walk_term(struct bits *b, uint32_t *d)
         unsigned accepted;
         next_row(b, *d + 1, (unsigned char)c->term[*d], at);
         at->alive = (uint8_t)step(b, *d + 1, at, &accepted);
-        if (accepted && !walk_add_subtrees(b->w, *d + 1, accepted, !at->alive))
+        if (accepted && !qry_walk_add_subtrees(b->w, *d + 1, accepted, !at->alive))
             return false;
         if (!at->alive)
             return accepted || idx_cursor_skip(c, *d + 1);
@@ -140,7 +140,7 @@ walk_term(struct bits *b, uint32_t *d)
 }
 
 void
-walk_bits(struct walk *w, unsigned costs)
+qry_walk_bits(struct walk *w, unsigned costs)
 {
     struct bits b;
     uint32_t d = 0;
@@ -150,7 +150,7 @@ walk_bits(struct walk *w, unsigned costs)
     idx_cursor_init(&w->cursor, w->terms);
     for (bool more = idx_cursor_next(&w->cursor); more; more = walk_term(&b, &d)) {
         d = d < w->cursor.shared ? d : w->cursor.shared;
-        if ((++ticks & 4095) == 0 && w->late && w->late(w->late_arg))
+        if ((++ticks & 4095) == 0 && w->pattern->late && w->pattern->late(w->pattern->late_arg))
             return;
     }
 }

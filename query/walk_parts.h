@@ -11,8 +11,6 @@ struct walk {
     struct arena *arena;
     struct qry_reach *out;
     uint32_t length; /* of the token, in units */
-    bool (*late)(void *);
-    void *late_arg;
 };
 
 /*
@@ -21,12 +19,12 @@ struct walk {
  * behind it: the result says whether there is a further term. Else it stays,
  * and the result is true.
  */
-bool walk_add_subtrees(struct walk *w, uint32_t depth, unsigned accepted, bool is_last);
+bool qry_walk_add_subtrees(struct walk *w, uint32_t depth, unsigned accepted, bool is_last);
 /* The current term alone, at the costs in `reached`; not prefix-expanded. */
-void walk_add_term(struct walk *w, unsigned reached);
+void qry_walk_add_term(struct walk *w, unsigned reached);
 
 /* walk_bits.c: match=compat for patterns of at most WALK_BITS_MAX bytes, costs of bits 1 and 2. */
 enum { WALK_BITS_MAX = 60 };
-void walk_bits(struct walk *w, unsigned costs);
+void qry_walk_bits(struct walk *w, unsigned costs);
 
 #endif

@@ -63,12 +63,12 @@ static void
 walk_slot(struct qry_run *r, struct qry_word *w, unsigned costs, uint32_t slot)
 {
     const struct qry_search_field *f = &r->s->fields[slot % r->n_fields];
-    struct qry_pattern pattern = {w->text, w->may_prefix && f->has_prefix, r->s->is_full};
+    struct qry_pattern pattern = {w->text, w->may_prefix && f->has_prefix, r->s->is_full, late, r};
     struct qry_reach out[QRY_COSTS] = {0};
     unsigned wanted = costs & ((2u << f->num_typos) - 1);
 
     if (r->terms[slot] && wanted && !r->is_late)
-        qry_walk(&pattern, r->terms[slot], wanted, r->arena, out, late, r);
+        qry_walk(&pattern, r->terms[slot], wanted, r->arena, out);
     for (unsigned c = 0; c < QRY_COSTS; c++) {
         if (costs & (1u << c))
             w->reach[c][slot] = out[c];
@@ -101,14 +101,14 @@ static struct qry_reach
 loosen(struct qry_run *r, struct qry_word *w, unsigned cost, uint32_t slot)
 {
     bool has_prefix = r->s->fields[slot % r->n_fields].has_prefix;
-    struct qry_pattern pattern = {w->text, !has_prefix, r->s->is_full};
+    struct qry_pattern pattern = {w->text, !has_prefix, r->s->is_full, late, r};
     struct qry_reach out[QRY_COSTS] = {0}, joined = {0};
     const struct qry_reach *own = &w->reach[cost][slot];
     size_t k = 0;
 
     if (!r->terms[slot] || r->is_late)
         return *own;
-    qry_walk(&pattern, r->terms[slot], 1u << cost, r->arena, out, late, r);
+    qry_walk(&pattern, r->terms[slot], 1u << cost, r->arena, out);
     struct qry_reach more = qry_reach_without(&out[cost], own, r->arena);
     for (size_t i = 0; i < more.n; i++) {
         while (k < own->n && own->v[k].begin < more.v[i].begin)

@@ -65,7 +65,8 @@ setup(struct words *w, bool is_long)
     struct arena arena = {0};
 
     fixture_random_init(&w->random);
-    w->fixture = fixture_new("{\"name\":\"c\",\"fields\":[{\"name\":\"name\",\"type\":\"string\"}]}");
+    w->fixture = fixture_new(
+        "{\"name\":\"c\",\"fields\":[{\"name\":\"name\",\"type\":\"string\"}]}");
     for (uint32_t i = 0; i < TERMS; i++) {
         struct span word = random_word(w, &arena, is_long && i % 2);
         fixture_put(w->fixture, arena_printf(&arena, "{\"id\":\"%u\",\"name\":\"%.*s\"}", i,
@@ -90,7 +91,8 @@ check_term(const struct words *w, const struct qry_pattern *p, const struct qry_
     const struct qry_stretch *got = qry_reach_find(reach, ord);
     bool want = oracle_reaches(p->text, term, cost, p->may_prefix, p->is_full);
     bool alone = qry_walk_reaches(p, term, cost, &is_prefix);
-    bool is_longer = qry_walk_length(term, p->is_full) > qry_walk_length(p->text, p->is_full) + cost;
+    bool is_longer =
+        qry_walk_length(term, p->is_full) > qry_walk_length(p->text, p->is_full) + cost;
     if ((got != NULL) != want || (want && got->is_prefix != (is_longer && p->may_prefix)))
         fail_msg("%.*s to %.*s at %u (prefix %d, full %d): want %d, got %d %d",
                  SPAN_ARG(p->text), SPAN_ARG(term), cost, p->may_prefix, p->is_full, want,
@@ -106,10 +108,10 @@ static void
 check_token(const struct words *w, struct span token, bool may_prefix, bool is_full,
             struct arena *arena)
 {
-    struct qry_pattern p = {token, may_prefix, is_full};
+    struct qry_pattern p = {token, may_prefix, is_full, NULL, NULL};
     struct qry_reach out[QRY_COSTS] = {0};
 
-    qry_walk(&p, w->terms, 7u, arena, out, NULL, NULL);
+    qry_walk(&p, w->terms, 7u, arena, out);
     for (unsigned cost = 0; cost < QRY_COSTS; cost++) {
         for (size_t i = 1; i < out[cost].n; i++)
             assert_true(out[cost].v[i - 1].end <= out[cost].v[i].begin);
