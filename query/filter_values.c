@@ -102,7 +102,7 @@ keep_text(const struct qry_filter_parser *p, struct span field, const struct fil
 {
     bool is_usable = leaf->kind == FILTER_TOKENS ? t->n_tokens > 0 : t->raw.n > 0;
 
-    if (!is_usable && (leaf->is_first || t->raw.n == 0))
+    if (!is_usable && (leaf->is_first || (t->raw.n == 0 && !t->is_prefix)))
         return err_set(p->err, RC_INVALID, "a value of filter field %.*s is empty",
                        SPAN_ARG(field));
     leaf->n_texts += is_usable;
