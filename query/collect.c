@@ -61,19 +61,38 @@ push(struct qry_collector *c, const struct qry_hit *hit)
     return true;
 }
 
+static void
+take_in(struct qry_collector *c, const struct qry_pending *p)
+{
+    struct qry_hit hit = {.view = p->view, .doc = p->doc};
+
+    if (c->groups)
+        hit.group = qry_groups_add(c->groups, p->view, p->doc);
+    qry_keys_fill(c->keys, &hit, p->text_match, p->field_score);
+    (void)push(c, &hit); /* worse than all that are kept: it was counted, that is all */
+}
+
 void
 qry_collector_add(struct qry_collector *c, uint32_t view, uint32_t doc, uint64_t text_match,
                   uint64_t field_score)
 {
-    struct qry_hit hit = {.view = view, .doc = doc};
+    const struct qry_pending now = {view, doc, text_match, field_score};
 
     c->n_found++;
     if (c->marks)
         c->marks[view][doc / 64] |= 1ull << (doc % 64);
-    if (c->groups)
-        hit.group = qry_groups_add(c->groups, view, doc);
-    qry_keys_fill(c->keys, &hit, text_match, field_score);
-    (void)push(c, &hit); /* worse than all that are kept: it was counted, that is all */
+    if (c->groups) { /* they are counted between two hits */
+        take_in(c, &now);
+        return;
+    }
+    qry_keys_expect(c->keys, view, doc);
+    if (c->n_pending < QRY_PENDING_N) {
+        c->pending[c->n_pending++] = now;
+        return;
+    }
+    take_in(c, &c->pending[c->pending_at]);
+    c->pending[c->pending_at] = now;
+    c->pending_at = (c->pending_at + 1) % QRY_PENDING_N;
 }
 
 bool
@@ -112,6 +131,9 @@ qry_collector_wants_tie(struct qry_collector *c, const struct idx_collection *co
 void
 qry_collector_finish(struct qry_collector *c)
 {
+    for (uint32_t i = 0; i < c->n_pending; i++)
+        take_in(c, &c->pending[i]);
+    c->n_pending = c->pending_at = 0;
     qry_keys_sort(c->keys, c->hits, c->n);
     c->is_heap = false;
 }

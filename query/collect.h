@@ -9,6 +9,8 @@
 
 struct qry_groups; /* group.h */
 
+enum { QRY_PENDING_N = 16 };
+
 struct qry_collector {
     struct qry_keys *keys;
     struct qry_groups *groups; /* NULL: no groups, only the best hits are kept */
@@ -17,6 +19,15 @@ struct qry_collector {
     bool is_heap, has_worst_tie;
     struct idx_tie worst_tie; /* of hits[0], once asked for */
     uint64_t n_found;
+    /*
+     * Hits whose keys are on their way from memory: reading a column at each
+     * document's place is what most searches with many hits wait for.
+     */
+    struct qry_pending {
+        uint32_t view, doc;
+        uint64_t text_match, field_score;
+    } pending[QRY_PENDING_N]; /* a ring */
+    uint32_t n_pending, pending_at;
     uint64_t **marks; /* a bit per document and view; NULL: not wanted */
 };
 

@@ -222,6 +222,22 @@ qry_keys_one(const struct qry_keys *k, uint32_t i, uint32_t view, uint32_t doc)
     return key_of(k, i, &hit, SCORE_MATCH_ALL);
 }
 
+void
+qry_keys_expect(const struct qry_keys *k, uint32_t view, uint32_t doc)
+{
+    for (uint32_t i = 0; i < k->n; i++) {
+        const struct idx_column *c = qry_keys_column(k, i, view);
+        if (!c)
+            continue;
+        if (c->type == SCH_INT64)
+            __builtin_prefetch(&c->i64[doc]);
+        else if (c->type == SCH_INT32)
+            __builtin_prefetch(&c->i32[doc]);
+        else if (c->type == SCH_FLOAT)
+            __builtin_prefetch(&c->f32[doc]);
+    }
+}
+
 const struct idx_column *
 qry_keys_column(const struct qry_keys *k, uint32_t i, uint32_t view)
 {

@@ -25,6 +25,8 @@ void qry_keys_fini(struct qry_keys *k); /* NULL allowed */
 /* Fills keys and text_match of a hit whose view and doc are set. */
 void qry_keys_fill(const struct qry_keys *k, struct qry_hit *hit, uint64_t text_match,
                    uint64_t field_score);
+/* Tells the processor that a document's keys will be wanted soon. */
+void qry_keys_expect(const struct qry_keys *k, uint32_t view, uint32_t doc);
 /* One key of a document, as by qry_keys_fill of a match-all query. */
 int64_t qry_keys_one(const struct qry_keys *k, uint32_t i, uint32_t view, uint32_t doc);
 /* The column that a key comes from, in one view; NULL if it is no plain number there. */
