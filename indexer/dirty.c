@@ -173,13 +173,16 @@ ing_inbox_put(struct ing_inbox *b, const struct ing_note *note)
 }
 
 void
-ing_inbox_restart(struct ing_inbox *b, uint32_t time_s, uint32_t time_i, uint64_t rebuild)
+ing_inbox_restart(struct ing_inbox *b, uint32_t time_s, uint32_t time_i, bool is_behind,
+                  uint64_t rebuild)
 {
     pthread_mutex_lock(&b->lock);
     struct ing_dirty_set *d = &b->filling;
     buf_clear(&d->position.token);
     d->position.time_s = time_s;
-    d->position.time_i = time_i;
+    d->position.time_i = time_i + is_behind;
+    d->time_s = is_behind ? time_s : d->time_s;
+    d->time_i = is_behind ? time_i : d->time_i;
     d->rebuild |= rebuild;
     pthread_cond_signal(&b->wake);
     pthread_mutex_unlock(&b->lock);

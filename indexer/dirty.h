@@ -78,8 +78,12 @@ struct ing_note {
     bool is_idle;
 };
 MUST_USE bool ing_inbox_put(struct ing_inbox *b, const struct ing_note *note);
-/* A new start: the position is this time and no token. */
-void ing_inbox_restart(struct ing_inbox *b, uint32_t time_s, uint32_t time_i, uint64_t rebuild);
+/*
+ * A new start: the position is behind this time (is_behind: without its own
+ * operations, which reads are then told to show) and no token.
+ */
+void ing_inbox_restart(struct ing_inbox *b, uint32_t time_s, uint32_t time_i, bool is_behind,
+                       uint64_t rebuild);
 
 /*
  * Swaps what came in into *out (which must be empty but for kept memory).

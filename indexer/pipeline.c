@@ -95,7 +95,7 @@ take(struct ing_mongo *m, struct ing_round *r)
     ing_inbox_take(&m->inbox, is_busy ? 0 : IDLE_WAIT_US, is_busy ? 0 : m->options.coalesce_us,
                    m->options.batch_docs, &r->dirty);
     r->taken_wall_us = clock_wall_us();
-    if (r->dirty.time_s) {
+    if (r->dirty.time_s) { /* reads from now on show at least this */
         m->resume.read_s = r->dirty.time_s;
         m->resume.read_i = r->dirty.time_i;
     }
@@ -134,10 +134,12 @@ apply(struct ing_mongo *m, struct ing_round *r)
     ing_writeback_await_room(m);
     if (!apply_stage(m, r, ING_STAGE_EDGES))
         return false;
+    if (m->resume.n_cascades && ing_await_submitted(m))
+        return false;
     ing_cascades_touch_own(m, r);
     if (!apply_stage(m, r, ING_STAGE_OWN))
         return false;
-    if (m->resume.n_cascades && ing_await_relations(m))
+    if (m->resume.n_cascades && ing_await_submitted(m))
         return false;
     ing_cascades_touch_users(m, r, USERS_PER_ROUND);
     if (!apply_stage(m, r, ING_STAGE_DERIVED))

@@ -19,6 +19,7 @@ struct stream {
     struct metrics_block *metrics;
     struct buf key;
     unsigned n_tries;
+    bool is_invalidated;
 };
 
 static uint64_t
@@ -37,7 +38,11 @@ set_connected(struct stream *s, bool is_connected)
     metrics_set(s->metrics, M_SOURCE_CONNECTED, is_connected);
 }
 
-/* A new beginning: from now on, with everything named rebuilt from scans that start later. */
+/*
+ * A new beginning: from now on, with everything named rebuilt from scans that
+ * start later. After an invalidate it begins behind the newest operation: that
+ * may be the one that invalidated, and would again.
+ */
 static enum rc
 start_anew(struct stream *s, uint64_t rebuild, struct err *err)
 {
@@ -47,8 +52,9 @@ start_anew(struct stream *s, uint64_t rebuild, struct err *err)
         return rc;
     buf_clear(&s->position.token);
     s->position.time_s = time_s;
-    s->position.time_i = time_i;
-    ing_inbox_restart(&s->m->inbox, time_s, time_i, rebuild);
+    s->position.time_i = time_i + s->is_invalidated;
+    ing_inbox_restart(&s->m->inbox, time_s, time_i, s->is_invalidated, rebuild);
+    s->is_invalidated = false;
     return RC_OK;
 }
 
@@ -141,7 +147,8 @@ read_events(struct stream *s, mongoc_change_stream_t *stream, struct err *err)
         if (mongoc_change_stream_next(stream, &doc)) {
             struct ing_change event;
             ing_event_read(doc, &event);
-            if (event.kind == ING_EVENT_INVALIDATE)
+            s->is_invalidated = event.kind == ING_EVENT_INVALIDATE;
+            if (s->is_invalidated)
                 return err_set(err, RC_HISTORY_LOST, "the change stream was invalidated");
             struct span token = token_of(stream);
             if (!note_event(s, &event, token))

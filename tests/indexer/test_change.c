@@ -106,7 +106,7 @@ position_belongs_to_its_keys(void **state)
     ing_inbox_take(&b, 0, 0, 100, &d);
     assert_int_equal(d.keys.n, 0);
     assert_false(ing_position_is_set(&d.position));
-    ing_inbox_restart(&b, 77, 3, 5);
+    ing_inbox_restart(&b, 77, 3, false, 5);
     ing_inbox_take(&b, 0, 0, 100, &d);
     assert_int_equal(d.position.time_s, 77);
     assert_int_equal(d.rebuild, 5);
