@@ -1,11 +1,13 @@
 #!/usr/bin/env python3
 """The write half of the API over the wire: status, shape and effect of every endpoint."""
 import base64
+import gzip
 import hashlib
 import hmac
 import json
 import os
 import shutil
+import socket
 import subprocess
 import time
 import urllib.parse
@@ -156,6 +158,26 @@ def imports(api):
     equal(sum(l['success'] for l in api.lines(f'{path}?batch_size=100', many)), 10000, 'a long import')
     equal(api.ok('GET', f'{DOCS}/m5000'), many[5000], 'a long line')
     equal(api.ok('GET', '/collections/things')['num_documents'], 10008, 'documents')
+
+
+def encodings(api):
+    """Imports in chunks, compressed, and from a client that goes away."""
+    path = f'{DOCS}/import?action=upsert'
+    lines = b'\n'.join(json.dumps({'id': f'z{n}', 'name': 'encoded', 'rank': 88}).encode() for n in range(3000))
+    for headers, body in (({}, (lines[at:at + 7777] for at in range(0, len(lines), 7777))),
+                          ({'Content-Encoding': 'gzip'}, gzip.compress(lines))):
+        c = api.server.connection()
+        c.request('POST', path, body=body, headers={'X-TYPESENSE-API-KEY': KEY, **headers})
+        r = c.getresponse()
+        data = r.read()
+        c.close()
+        equal((r.status, data.count(b'{"success":true}')), (200, 3000), f'import with {headers}')
+    equal(api.ok('DELETE', f'{DOCS}?filter_by=rank:88'), {'num_deleted': 3000}, 'what was encoded')
+    with socket.create_connection(('127.0.0.1', api.server.port)) as s:
+        s.sendall(f'POST {path} HTTP/1.1\r\nHost: x\r\nX-TYPESENSE-API-KEY: {KEY}\r\n'
+                  f'Content-Length: 100000000\r\n\r\n'.encode() + lines)
+    equal(api.ok('GET', f'{DOCS}/a')['id'], 'a', 'a server whose client went away')
+    api.ok('DELETE', f'{DOCS}?filter_by=rank:88')
 
 
 def by_filter(api):
@@ -349,6 +371,7 @@ def run(program):
         singles(api)
         numbers(api)
         imports(api)
+        encodings(api)
         by_filter(api)
         altering(api)
         aliases(api)
