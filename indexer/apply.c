@@ -69,6 +69,14 @@ ing_await_relations(struct ing_mongo *m)
     return RC_OK;
 }
 
+enum rc
+ing_await_submitted(struct ing_mongo *m)
+{
+    if (m->submitted_ticket > m->relation_ticket)
+        m->relation_ticket = m->submitted_ticket;
+    return ing_await_relations(m);
+}
+
 /* Whether the members of two stored documents differ that others depend on. */
 static bool
 members_differ(const struct ing_feed *f, struct span a_text, struct span b_text)
@@ -301,6 +309,8 @@ chunk_submit(struct chunk *c, struct err *err)
     idx_reader_end(m->reader);
     idx_doc_reader_reset(m->doc_reader);
     uint64_t ticket = idx_submit(m->options.idx, &c->batch);
+    if (ticket)
+        m->submitted_ticket = ticket;
     if (ticket && is_relation(c->feed))
         m->relation_ticket = ticket;
     map_fini(&c->seen);

@@ -93,6 +93,7 @@ struct ing_mongo {
     struct idx_doc_reader *doc_reader;
     struct ing_relations *relations[2]; /* of the live generations, of those aside */
     uint64_t relation_ticket, relation_seen; /* last submitted, last known to be visible */
+    uint64_t submitted_ticket;               /* of any document */
     size_t chunk_docs;         /* of a fetch; shrinks after time-outs */
     bool has_moved;            /* the position, since it was last submitted */
     uint64_t saved_us, hurried_us; /* when the position was last submitted, and with a hurry */
@@ -138,6 +139,11 @@ MUST_USE enum rc ing_apply_slice(struct ing_mongo *m, struct ing_feed *f, size_t
                                  struct err *err);
 /* Waits until submitted relations are visible. RC_STOPPED. */
 MUST_USE enum rc ing_await_relations(struct ing_mongo *m);
+/*
+ * Waits until everything submitted is visible: whom a cascade means is told by
+ * postings, and a user derived a moment ago is among them. RC_STOPPED.
+ */
+MUST_USE enum rc ing_await_submitted(struct ing_mongo *m);
 /* Puts the resume state into the batch. */
 void ing_state_put(struct ing_mongo *m, struct idx_batch *b);
 /* Which generations relations are read from, for a live or an aside generation. */
