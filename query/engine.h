@@ -7,12 +7,14 @@
 #include "base/queue.h"
 
 #include "query/ctx.h"
+#include "query/forecast.h"
 
 enum qry_job_kind { QRY_JOB_SEARCH, QRY_JOB_MULTI, QRY_JOB_EXPORT };
 
 struct qry_job { /* a request that left its loop */
     struct http_exchange *exchange;
     enum qry_job_kind kind;
+    uint32_t forecast; /* its kind there */
 };
 
 struct qry_worker {
@@ -27,6 +29,7 @@ struct qry {
     struct qry_options options;
     struct qry_ctx *loops; /* by number of the loop */
     unsigned n_loops;
+    struct qry_forecast forecast;
     struct queue *searches, *exports;
     struct qry_worker *workers; /* n_workers for searches, then one for exports */
     unsigned n_workers;
@@ -39,7 +42,8 @@ struct qry {
 MUST_USE enum rc qry_workers_start(struct qry *q, struct err *err);
 void qry_workers_stop(struct qry *q);
 /* Hands the exchange to a worker; answers 503 if the queue is full. */
-void qry_workers_give(struct qry *q, struct http_exchange *x, enum qry_job_kind kind);
+void qry_workers_give(struct qry *q, struct http_exchange *x, enum qry_job_kind kind,
+                      uint32_t forecast);
 
 /* ---- http_search.c ---- */
 

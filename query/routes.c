@@ -19,20 +19,26 @@ is_export(const struct http_request *r)
            span_eq_str(r->parts[2], "documents") && span_eq_str(r->parts[3], "export");
 }
 
+/*
+ * In the loop if it is likely to fit a slice, else (and if it does not after
+ * all) by a worker.
+ */
 static void
-handle_search(struct qry *q, struct qry_ctx *ctx, struct http_exchange *x)
+handle(struct qry *q, struct qry_ctx *ctx, struct http_exchange *x, enum qry_job_kind kind)
 {
-    if (!qry_http_search(ctx, x, clock_us() + q->options.slice_us))
-        qry_workers_give(q, x, QRY_JOB_SEARCH);
-}
+    const struct http_request *r = http_exchange_request(x);
+    uint32_t forecast = qry_forecast_kind(r);
+    uint64_t begin_us = clock_us(), slice_us = q->options.slice_us;
+    bool is_short = qry_forecast_us(&q->forecast, forecast) <= slice_us;
+    bool is_done = false;
 
-static void
-handle_multi(struct qry *q, struct qry_ctx *ctx, struct http_exchange *x)
-{
-    bool is_small = http_exchange_request(x)->body.n <= LOOP_BODY_MAX;
-
-    if (!is_small || !qry_http_multi(ctx, x, clock_us() + q->options.slice_us))
-        qry_workers_give(q, x, QRY_JOB_MULTI);
+    if (is_short && r->body.n <= LOOP_BODY_MAX)
+        is_done = kind == QRY_JOB_SEARCH ? qry_http_search(ctx, x, begin_us + slice_us)
+                                         : qry_http_multi(ctx, x, begin_us + slice_us);
+    if (is_done)
+        qry_forecast_learn(&q->forecast, forecast, clock_us() - begin_us);
+    else
+        qry_workers_give(q, x, kind, forecast);
 }
 
 bool
@@ -44,17 +50,17 @@ qry_handle(struct qry *q, struct http_exchange *x)
     must(loop < q->n_loops);
     struct qry_ctx *ctx = &q->loops[loop];
     if (r->method == HTTP_POST && r->n_parts == 1 && span_eq_str(r->parts[0], "multi_search")) {
-        handle_multi(q, ctx, x);
+        handle(q, ctx, x, QRY_JOB_MULTI);
         return true;
     }
     if (r->method != HTTP_GET && r->method != HTTP_HEAD)
         return false;
     if (is_search(r)) {
-        handle_search(q, ctx, x);
+        handle(q, ctx, x, QRY_JOB_SEARCH);
         return true;
     }
     if (is_export(r)) {
-        qry_workers_give(q, x, QRY_JOB_EXPORT);
+        qry_workers_give(q, x, QRY_JOB_EXPORT, 0);
         return true;
     }
     return qry_http_read(ctx, x);

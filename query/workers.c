@@ -4,6 +4,8 @@
  */
 #include "query/engine.h"
 
+#include "base/clock.h"
+
 enum { EXPORTS_MAX = 32 };
 
 static void
@@ -31,7 +33,10 @@ run(void *arg)
         struct qry_job *job = queue_pop(w->queue, UINT64_MAX);
         if (!job)
             break;
+        uint64_t begin_us = clock_us();
         run_job(w, job);
+        if (job->kind != QRY_JOB_EXPORT)
+            qry_forecast_learn(&w->qry->forecast, job->forecast, clock_us() - begin_us);
         free(job);
     }
     return NULL;
@@ -81,12 +86,13 @@ qry_workers_stop(struct qry *q)
 }
 
 void
-qry_workers_give(struct qry *q, struct http_exchange *x, enum qry_job_kind kind)
+qry_workers_give(struct qry *q, struct http_exchange *x, enum qry_job_kind kind,
+                 uint32_t forecast)
 {
     struct qry_job *job = xmalloc(sizeof *job);
     struct metrics_block *m = q->loops[http_exchange_loop(x)].metrics;
 
-    *job = (struct qry_job){x, kind};
+    *job = (struct qry_job){x, kind, forecast};
     if (queue_try_push(kind == QRY_JOB_EXPORT ? q->exports : q->searches, job)) {
         if (kind != QRY_JOB_EXPORT)
             metrics_add(m, M_SEARCHES_MOVED, 1);
