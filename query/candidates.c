@@ -207,7 +207,7 @@ qry_list_new(struct qry_run *r, const struct qry_list_request *q)
     struct qry_list **used = NULL;
 
     if (r->s->is_full) /* no list depends on another */
-        request.n_used = 0, request.previous = NULL;
+        request = (struct qry_list_request){.word = q->word, .cost = q->cost};
     if (request.n_used) {
         used = arena_alloc(r->arena, request.n_used * sizeof(struct qry_list *));
         memcpy(used, request.used, request.n_used * sizeof(struct qry_list *));

@@ -313,6 +313,7 @@ struct qry_run {
     size_t terms_cap;
     struct map by_text;            /* term text to id + 1 */
     struct qry_numbers by_place;   /* (slot, ord) to id */
+    struct qry_numbers words_by_term; /* id and may_prefix to the place in all_words */
     struct buf term_text;
     struct qry_numbers sequences;  /* ranked.c: hashes of term sequences evaluated */
     struct qry_pass **passes;      /* done */

@@ -95,7 +95,7 @@ make_lists(struct qry_run *r, struct qry_pass *p, const uint8_t *costs, bool *is
             .n_used = p->n_made - begin,
         };
         *list = qry_list_new(r, &q);
-        if (!*list)
+        if (!*list || qry_run_tick(r))
             return j;
         p->made = arena_grow(r->arena, p->made, &p->made_cap, p->n_made + 1u, sizeof *p->made);
         p->made[p->n_made++] = *list;

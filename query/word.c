@@ -32,15 +32,15 @@ limit_costs(const struct qry_run *r, struct qry_word *w)
 struct qry_word *
 qry_word_get(struct qry_run *r, struct span text, bool may_prefix)
 {
-    for (uint32_t i = 0; i < r->n_words; i++) {
-        struct qry_word *w = r->all_words[i];
-        if (w->may_prefix == may_prefix && span_eq(w->text, text))
-            return w;
-    }
+    uint32_t id = qry_term_named(r, text);
+    uint32_t *at =
+        qry_numbers_put(&r->words_by_term, r->arena, (uint64_t)id << 1 | may_prefix, r->n_words);
+    if (*at < r->n_words)
+        return r->all_words[*at];
     struct qry_word *w = arena_calloc(r->arena, 1, sizeof *w);
-    w->text = arena_dup(r->arena, text);
+    w->text = r->all_terms[id].text;
     w->may_prefix = may_prefix;
-    w->id = qry_term_named(r, text);
+    w->id = id;
     limit_costs(r, w);
     r->all_words = arena_grow(r->arena, r->all_words, &r->words_cap, r->n_words + 1u,
                               sizeof *r->all_words);

@@ -6,6 +6,8 @@
 
 #include <cmocka.h>
 
+#include "base/clock.h"
+
 #include "tests/query/corpus.h"
 
 enum { REQUESTS = 2000, REQUESTS_PER_CORPUS = 100 };
@@ -112,10 +114,42 @@ test_random(void **state)
     assert_true(n_hits > n); /* the requests find something */
 }
 
+/* However many words a query has, its time limit holds. */
+static void
+test_deadline(void **state)
+{
+    enum { WORDS = 50000, LIMIT_US = 100000, SLACK_US = 3000000 };
+    struct fixture_random random;
+    struct corpus c;
+    struct arena arena = {0};
+    struct buf q = {0};
+    struct qry_search s;
+    struct qry_match *match;
+    struct corpus_hit hits[CORPUS_DOCS_MAX];
+
+    (void)state;
+    fixture_random_init(&random);
+    corpus_init(&c, &random, CORPUS_DOCS_MAX);
+    corpus_request(&c, &arena, &s);
+    for (uint32_t i = 0; i < WORDS; i++)
+        buf_printf(&q, "%s%u ", c.words[i % c.n_words], i / 100);
+    s.q = buf_span(&q);
+    s.is_exhaustive = true;
+    uint64_t begin_us = clock_us();
+    s.deadline_us = begin_us + LIMIT_US;
+    assert_int_equal(corpus_ask(&c, &s, &arena, hits, &match), RC_CUTOFF);
+    assert_true(clock_us() - begin_us < SLACK_US);
+    fixture_end(c.fixture);
+    corpus_fini(&c);
+    buf_fini(&q);
+    arena_fini(&arena);
+}
+
 int
 main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_random)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_random),
+                                       cmocka_unit_test(test_deadline)};
 
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
