@@ -132,55 +132,80 @@ look_closely(struct single *t, const struct qry_reach *class, uint32_t n, struct
     }
 }
 
-static void
-add_doc(struct single *t, uint32_t field, uint32_t doc, bool is_close)
+static struct qry_hit
+make_hit(const struct single *t, uint32_t field, const struct standing *at)
 {
     const struct qry_search *s = t->r->s;
     uint32_t cost = 2 * t->cost + t->is_prefix;
-    struct standing at = {0};
-    struct qry_hit hit = {.view = t->view, .doc = doc};
-
-    if (is_close) {
-        uint32_t n = qry_run_forward(t->r, qry_slot(t->r, t->view, field), doc);
-        if (n == 2)
-            at = (struct standing){1, true};
-        else
-            look_closely(t, &t->class[field], n, &at);
-    }
     bool may_be_exact = cost == 0 && s->prioritize_exact_match &&
                         (!s->is_full || t->r->text.n_tokens == 1);
-    struct qry_field_score score = {
-        qry_score_single(cost, may_be_exact && at.is_exact, s->prioritize_token_position, at.last),
-        s->fields[field].weight};
+    struct qry_field_score score = {qry_score_single(cost, may_be_exact && at->is_exact,
+                                                     s->prioritize_token_position, at->last),
+                                    s->fields[field].weight};
+    struct qry_hit hit = {.view = t->view};
+
     hit.text_match = qry_score_text_match(s->text_match_type, 1,
                                           s->prioritize_num_matching_fields, &score, 1,
                                           &hit.field_score);
-    qry_hits_add(t->r, &hit);
+    return hit;
 }
 
-/* Documents of a set, one by one: field QRY_NONE goes through evaluate.c. */
+struct adding { /* documents of one field, or with field QRY_NONE those for evaluate.c */
+    struct single *t;
+    uint32_t field;
+    struct qry_hit hit; /* what all have that need no closer look */
+};
+
+static bool
+add_alike(void *arg, uint32_t doc)
+{
+    struct adding *a = arg;
+
+    a->hit.doc = doc;
+    qry_hits_add(a->t->r, &a->hit);
+    return !qry_run_tick(a->t->r);
+}
+
+static bool
+add_closely(void *arg, uint32_t doc)
+{
+    struct adding *a = arg;
+    struct single *t = a->t;
+    struct standing at = {1, true};
+
+    uint32_t n = qry_run_forward(t->r, qry_slot(t->r, t->view, a->field), doc);
+    if (n != 2) /* more than the word and the end */
+        look_closely(t, &t->class[a->field], n, &at);
+    a->hit = make_hit(t, a->field, &at);
+    return add_alike(a, doc);
+}
+
+static bool
+add_by_evaluation(void *arg, uint32_t doc)
+{
+    struct adding *a = arg;
+    uint8_t costs[1] = {(uint8_t)a->t->cost};
+    const struct qry_scope scope = {.costs = costs, .is_free = true};
+
+    (void)qry_evaluate(a->t->r, a->t->p, &scope, a->t->view, doc);
+    return !qry_run_tick(a->t->r);
+}
+
 static bool
 add_docs(struct single *t, uint32_t field, const uint64_t *docs)
 {
-    uint32_t n_words = qry_n_words(t->r->c->views[t->view].n_docs);
-    uint8_t costs[1] = {(uint8_t)t->cost};
-    const struct qry_scope scope = {.costs = costs, .is_free = true};
     const struct qry_search *s = t->r->s;
-    bool is_close = s->prioritize_token_position ||
-                    (t->cost == 0 && !t->is_prefix && s->prioritize_exact_match);
+    uint32_t n_words = qry_n_words(t->r->c->views[t->view].n_docs);
+    struct adding a = {.t = t, .field = field};
 
-    for (uint32_t i = 0; i < n_words; i++) {
-        for (uint64_t word = docs[i]; word; word &= word - 1) {
-            uint32_t doc = i * 64 + (uint32_t)__builtin_ctzll(word);
-            if (field == QRY_NONE)
-                (void)qry_evaluate(t->r, t->p, &scope, t->view, doc);
-            else
-                add_doc(t, field, doc, is_close);
-            if (qry_run_tick(t->r))
-                return false;
-        }
-    }
-    return true;
+    if (field == QRY_NONE)
+        return qry_each_doc(docs, n_words, add_by_evaluation, &a);
+    if (s->prioritize_token_position ||
+        (t->cost == 0 && !t->is_prefix && s->prioritize_exact_match))
+        return qry_each_doc(docs, n_words, add_closely, &a);
+    const struct standing anywhere = {0};
+    a.hit = make_hit(t, field, &anywhere);
+    return qry_each_doc(docs, n_words, add_alike, &a);
 }
 
 /* ---- a class in one segment ---- */
