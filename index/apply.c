@@ -5,15 +5,17 @@
  * An id is alive in at most one place of a generation (I5): among the fresh
  * documents or in one part. Putting it kills it there first.
  */
-#include "index/engine.h"
+#include "index/seal.h"
 
 /* ---- documents ---- */
 
 /* Marks the live document of an id dead, wherever it is; *seq gets its sequence. */
 static bool
-kill_id(struct idx_generation *g, struct span id, uint64_t *seq)
+kill_id(const struct idx_writer *w, struct idx_generation *g, struct span id, uint64_t *seq)
 {
     if (idx_fresh_kill(&g->fresh, id, seq))
+        return true;
+    if (w->seal && w->seal->uid == g->uid && idx_fresh_kill(&w->seal->fresh, id, seq))
         return true;
     for (size_t i = 0; i < g->n_parts; i++) {
         uint32_t doc;
@@ -27,20 +29,28 @@ kill_id(struct idx_generation *g, struct span id, uint64_t *seq)
     return false;
 }
 
+static bool
+is_full(const struct idx_fresh *f, uint32_t max_docs, size_t max_bytes)
+{
+    return f->n >= max_docs || idx_fresh_n_bytes(f) >= max_bytes;
+}
+
 static void
 put(struct idx *idx, struct idx_generation *g, const struct idx_doc *doc)
 {
     struct idx_catalog *c = &idx->writer.catalog;
     struct idx_doc d = *doc;
     uint64_t seq;
-    if (kill_id(g, doc->id, &seq) && g->schema->c.tie == SCH_TIE_SEQ)
+    if (kill_id(&idx->writer, g, doc->id, &seq) && g->schema->c.tie == SCH_TIE_SEQ)
         d.seq = seq;
     /* What nobody reads yet goes into a file before long: compressed at once. */
-    bool is_compressed = idx_generation_is_quiet(g);
-    if (g->fresh.n > 0 && g->fresh.is_compressed != is_compressed)
+    bool is_quiet = idx_generation_is_quiet(g);
+    if (g->fresh.n > 0 && g->fresh.is_compressed != is_quiet)
         idx_generation_flush(c, g);
-    idx_fresh_add(&g->fresh, g->schema, is_compressed, &d);
-    if (g->fresh.n >= IDX_FRESH_DOCS_MAX || idx_fresh_n_bytes(&g->fresh) >= IDX_FRESH_BYTES_MAX)
+    idx_fresh_add(&g->fresh, g->schema, is_quiet, &d);
+    if (is_quiet && is_full(&g->fresh, IDX_BULK_DOCS_MAX, IDX_BULK_BYTES_MAX))
+        idx_seal_start(idx, g);
+    else if (!is_quiet && is_full(&g->fresh, IDX_FRESH_DOCS_MAX, IDX_FRESH_BYTES_MAX))
         idx_generation_flush(c, g);
     metrics_add(idx->writer.metrics, M_INDEX_PUTS, 1);
 }
@@ -48,7 +58,7 @@ put(struct idx *idx, struct idx_generation *g, const struct idx_doc *doc)
 static void delete (struct idx *idx, struct idx_generation *g, struct span id)
 {
     uint64_t seq;
-    if (kill_id(g, id, &seq))
+    if (kill_id(&idx->writer, g, id, &seq))
         metrics_add(idx->writer.metrics, M_INDEX_DELETES, 1);
 }
 
@@ -105,7 +115,9 @@ apply_to_generation(struct idx *idx, struct idx_generation *g, const struct idx_
     }
 }
 
-static void
+enum touched { NOTHING, QUIET, LOUD };
+
+static enum touched
 apply_op(struct idx *idx, const struct idx_op *op, uint64_t ticket)
 {
     struct idx_writer *w = &idx->writer;
@@ -114,27 +126,34 @@ apply_op(struct idx *idx, const struct idx_op *op, uint64_t ticket)
         w->is_all_due = true; /* rare: what is quiet may change with it */
     if (op->kind == IDX_OP_STATE) {
         idx_catalog_state(&w->catalog, op->entry.key, op->entry.value);
-        return;
+        return NOTHING;
     }
     if (op->kind == IDX_OP_ENTRY) {
         idx_catalog_entry(&w->catalog, op->entry.kind, op->entry.key, op->entry.value);
-        return;
+        return LOUD;
     }
     if (op->kind == IDX_OP_CREATE) {
         create(idx, op);
-        return;
+        return LOUD;
     }
     struct idx_generation *g = idx_catalog_find(&w->catalog, op->uid);
     if (!g)
-        return; /* dropped meanwhile */
-    if (is_doc && w->quiet_from == 0 && idx_generation_is_quiet(g))
+        return NOTHING; /* dropped meanwhile */
+    bool is_quiet = is_doc && idx_generation_is_quiet(g);
+    if (is_quiet && w->quiet_from == 0)
         w->quiet_from = ticket;
     apply_to_generation(idx, g, op);
+    return is_quiet ? QUIET : LOUD;
 }
 
-void
+bool
 idx_apply(struct idx *idx, const struct idx_batch *b)
 {
-    for (size_t i = 0; i < b->n; i++)
-        apply_op(idx, &b->ops[i], b->ticket);
+    enum touched most = NOTHING;
+    for (size_t i = 0; i < b->n; i++) {
+        enum touched touched = apply_op(idx, &b->ops[i], b->ticket);
+        if (touched > most)
+            most = touched;
+    }
+    return most == QUIET;
 }

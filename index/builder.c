@@ -1,7 +1,8 @@
 /*
  * Builds a segment from documents. Terms are numbered as they come and
- * renumbered in sorted order at the end; stored documents are compressed on
- * the way. A document costs no allocation of its own.
+ * renumbered in sorted order at the end, and stored documents are compressed
+ * then: adding is quick, so that finishing can be left to another thread. A
+ * document costs no allocation of its own.
  */
 #include "index/segment.h"
 
@@ -31,13 +32,13 @@ struct idx_builder {
     struct field *fields; /* n_fields of the schema */
     struct idx_ids_out ids;
     struct idx_docs_out docs;
-    struct buf doc_bytes; /* closed blocks */
+    struct buf json; /* of all documents, as it came: compressed when finishing */
+    size_t *ends;    /* where each document's json ends */
+    size_t cap_ends;
     struct idx_terms_out out;
     struct buf seqs;
     uint32_t n_docs;
     size_t n_bytes;
-    enum rc rc; /* the first failure of an add; told by finish */
-    struct err err;
 };
 
 struct idx_builder *
@@ -75,7 +76,8 @@ idx_builder_free(struct idx_builder *b)
     free(b->fields);
     idx_ids_fini(&b->ids);
     idx_docs_fini(&b->docs);
-    buf_fini(&b->doc_bytes);
+    buf_fini(&b->json);
+    free(b->ends);
     buf_fini(&b->seqs);
     idx_terms_out_fini(&b->out);
     free(b);
@@ -90,7 +92,7 @@ idx_builder_n(const struct idx_builder *b)
 size_t
 idx_builder_n_bytes(const struct idx_builder *b)
 {
-    return b->n_bytes + b->doc_bytes.n + b->docs.raw.n;
+    return b->n_bytes + b->json.n;
 }
 
 /* ---- adding ---- */
@@ -108,7 +110,7 @@ put_term(struct idx_builder *b, struct lists *l, struct span term)
 
 static void
 put_element(struct idx_builder *b, struct lists *l, const struct idx_text *text,
-            enum idx_terms_kind kind)
+            enum idx_terms_kind kind) /* IDX_TEXT or IDX_SORT */
 {
     if (kind == IDX_TEXT) {
         for (uint32_t i = 0; i < text->n_tokens; i++) {
@@ -116,14 +118,39 @@ put_element(struct idx_builder *b, struct lists *l, const struct idx_text *text,
             put_term(b, l, text->tokens[i]);
         }
     } else {
-        struct span whole = kind == IDX_SORT ? text->sort_key : text->value;
+        struct span whole = text->sort_key;
         if (whole.n > IDX_VALUE_MAX)
             whole.n = IDX_VALUE_MAX;
-        if (kind == IDX_SORT && whole.n == 0)
+        if (whole.n == 0)
             return;
         put_term(b, l, whole);
     }
     idx_u32s_put(&l->ords, IDX_ELEMENT_END);
+}
+
+/* For IDX_VALUE. */
+static void
+put_values(struct idx_builder *b, struct lists *l, const struct idx_text *text, uint32_t n)
+{
+    struct span terms[IDX_VOCAB_GROUP];
+    uint32_t numbers[IDX_VOCAB_GROUP];
+    for (uint32_t first = 0; first < n; first += IDX_VOCAB_GROUP) {
+        uint32_t n_terms = n - first < IDX_VOCAB_GROUP ? n - first : IDX_VOCAB_GROUP;
+        uint32_t n_before = l->vocab.n;
+        size_t n_text = l->vocab.text.n;
+        for (uint32_t i = 0; i < n_terms; i++) {
+            terms[i] = text[first + i].value;
+            if (terms[i].n > IDX_VALUE_MAX)
+                terms[i].n = IDX_VALUE_MAX;
+        }
+        idx_vocab_put_group(&l->vocab, terms, n_terms, numbers);
+        for (uint32_t i = 0; i < n_terms; i++) {
+            idx_u32s_put(&l->ords, numbers[i]);
+            idx_u32s_put(&l->ords, IDX_ELEMENT_END);
+        }
+        b->n_bytes += 8 * (size_t)n_terms + (l->vocab.text.n - n_text) +
+                      (size_t)(l->vocab.n - n_before) * TERM_BYTES;
+    }
 }
 
 static void
@@ -134,7 +161,9 @@ put_text(struct idx_builder *b, struct field *f, const struct idx_value *v, bool
         struct lists *l = &f->lists[kind];
         if (!l->is_used)
             continue;
-        for (uint32_t i = 0; i < n; i++)
+        if (kind == IDX_VALUE)
+            put_values(b, l, v->text, n);
+        for (uint32_t i = 0; kind != IDX_VALUE && i < n; i++)
             put_element(b, l, &v->text[i], (enum idx_terms_kind)kind);
         idx_u32s_put(&l->ends, (uint32_t)l->ords.n);
         must(l->ords.n <= UINT32_MAX);
@@ -148,8 +177,9 @@ idx_builder_add(struct idx_builder *b, const struct idx_doc *doc)
     idx_ids_put(&b->ids, doc->id);
     if (b->schema->tie == SCH_TIE_SEQ)
         buf_put_u64(&b->seqs, doc->seq);
-    if (b->rc == RC_OK)
-        b->rc = idx_docs_put(&b->docs, doc->json, &b->doc_bytes, &b->err);
+    buf_put_span(&b->json, doc->json);
+    b->ends = xgrow(b->ends, &b->cap_ends, b->n_docs + (size_t)1, sizeof b->ends[0]);
+    b->ends[b->n_docs] = b->json.n;
     b->n_bytes += 48;
     for (uint32_t i = 0; i < b->schema->n_fields; i++) {
         struct field *f = &b->fields[i];
@@ -229,6 +259,9 @@ put_lists(struct idx_forward_out *out, struct lists *l, const uint32_t *rank)
     }
 }
 
+/* Sorted terms are far from each other: their texts are fetched so many before. */
+enum { AHEAD = 8 };
+
 static enum rc
 write_terms(struct idx_builder *b, struct idx_layout *layout, uint32_t field,
             enum idx_terms_kind kind, struct err *err)
@@ -240,8 +273,11 @@ write_terms(struct idx_builder *b, struct idx_layout *layout, uint32_t field,
     b->out.lists.mode = idx_forward_mode(kind, b->schema->fields[field].flags & SCH_ARRAY);
     uint32_t *order = xmalloc((size_t)2 * l->vocab.n * sizeof *order), *rank = order + l->vocab.n;
     idx_vocab_sort(&l->vocab, order, rank);
-    for (uint32_t i = 0; i < l->vocab.n; i++)
+    for (uint32_t i = 0; i < l->vocab.n; i++) {
+        if (i + AHEAD < l->vocab.n)
+            __builtin_prefetch(idx_vocab_get(&l->vocab, order[i + AHEAD]).p);
         idx_dict_put(&b->out.dict, idx_vocab_get(&l->vocab, order[i]));
+    }
     if (kind != IDX_SORT)
         put_sets(&b->out.sets, l, order);
     put_lists(&b->out.lists, l, rank);
@@ -261,15 +297,28 @@ write_field(struct idx_builder *b, struct idx_layout *l, uint32_t field, struct 
 }
 
 static enum rc
-write_all(struct idx_builder *b, struct idx_layout *l, struct err *err)
+write_docs(struct idx_builder *b, struct idx_layout *l, struct err *err)
 {
-    enum rc rc = idx_docs_flush(&b->docs, &b->doc_bytes, err);
-    if (rc != RC_OK)
-        return rc;
+    enum rc rc = RC_OK;
+    size_t begin = 0;
     idx_layout_open(l);
-    buf_put_span(l->out, buf_span(&b->doc_bytes));
+    for (uint32_t i = 0; rc == RC_OK && i < b->n_docs; i++) {
+        rc = idx_docs_put(&b->docs, span_of(b->json.p + begin, b->ends[i] - begin), l->out, err);
+        begin = b->ends[i];
+    }
+    if (rc == RC_OK)
+        rc = idx_docs_flush(&b->docs, l->out, err);
     idx_layout_close(l, (struct idx_row){.kind = SEG_DOC_BYTES, .field = UINT32_MAX});
     idx_docs_write_rows(&b->docs, l);
+    return rc;
+}
+
+static enum rc
+write_all(struct idx_builder *b, struct idx_layout *l, struct err *err)
+{
+    enum rc rc = write_docs(b, l, err);
+    if (rc != RC_OK)
+        return rc;
     if (b->schema->tie == SCH_TIE_SEQ) {
         idx_layout_open(l);
         buf_put_span(l->out, buf_span(&b->seqs));
@@ -296,11 +345,10 @@ builder_clear(struct idx_builder *b)
     }
     idx_ids_clear(&b->ids);
     idx_docs_clear(&b->docs);
-    buf_clear(&b->doc_bytes);
+    buf_clear(&b->json);
     buf_clear(&b->seqs);
     b->n_docs = 0;
     b->n_bytes = 0;
-    b->rc = RC_OK;
 }
 
 enum rc
@@ -308,12 +356,8 @@ idx_builder_finish(struct idx_builder *b, struct buf *out, struct err *err)
 {
     struct idx_layout l;
     size_t start = out->n;
-    enum rc rc = b->rc;
-    if (rc != RC_OK && err)
-        *err = b->err;
     idx_layout_begin(&l, out);
-    if (rc == RC_OK)
-        rc = write_all(b, &l, err);
+    enum rc rc = write_all(b, &l, err);
     if (rc == RC_OK)
         idx_layout_end(&l, b->n_docs, b->schema->n_fields,
                        b->schema->tie == SCH_TIE_SEQ ? SEG_HAS_SEQ : 0);

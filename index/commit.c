@@ -37,7 +37,7 @@
 /* A RAM segment so big is written as it is; merging it with small ones is left to the merges. */
 enum {
     STRAIGHT_DOCS_MIN = 8192,
-    STRAIGHT_BYTES_MIN = 8 << 20,
+    STRAIGHT_BYTES_MIN = 2 << 20,
     BACKOFF_US = 100000,
     BACKOFF_MAX_US = 5000000
 };

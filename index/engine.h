@@ -15,6 +15,9 @@ enum {
     /* Fresh documents become a segment at the latest at either of these. */
     IDX_FRESH_DOCS_MAX = 16384,
     IDX_FRESH_BYTES_MAX = 16 << 20,
+    /* Those of quiet generations, for which nobody waits: fewer and larger. */
+    IDX_BULK_DOCS_MAX = 32768,
+    IDX_BULK_BYTES_MAX = 48 << 20,
 };
 
 struct idx_waiting { /* a callback and the ticket it waits for */
@@ -28,6 +31,7 @@ struct idx_waitings { /* ascending by ticket; [first, n) are waiting */
 };
 
 struct idx_commit;
+struct idx_seal;
 
 struct idx_writer { /* all of it belongs to the writer thread */
     struct idx_catalog catalog;
@@ -45,6 +49,8 @@ struct idx_writer { /* all of it belongs to the writer thread */
     /* When to commit. */
     uint64_t commit_at_us, commit_retry_us, commit_backoff_us;
     struct idx_commit *commit; /* running; NULL: none */
+    struct idx_seal *seal;     /* under way and not yet in its generation; NULL: none */
+    uint32_t n_seals;          /* not yet freed */
     uint64_t commit_number, next_file;
     bool is_last_commit; /* the one that closing makes */
     enum rc commit_rc;   /* of the newest */
@@ -77,7 +83,7 @@ struct idx {
     atomic_bool is_cancelled; /* merges: stop */
     pthread_mutex_t
         commit_lock; /* held while a manifest is replaced and files it no longer names go */
-    struct idx_workers committer, mergers;
+    struct idx_workers committer, sealers, mergers;
     struct idx_writer writer;
 };
 
@@ -103,8 +109,11 @@ MUST_USE enum rc idx_segment_load(struct fs *fs, const struct idx_manifest_segme
 /* writer.c: answers idx_merge_all if it waits. err may be NULL. */
 void idx_grant(struct idx *idx, enum rc rc, const struct err *err);
 
-/* apply.c: applies the batch's operations to the catalog. */
-void idx_apply(struct idx *idx, const struct idx_batch *b);
+/*
+ * apply.c: applies the batch's operations to the catalog. True if it was part
+ * of a bulk load: documents of quiet generations and at most states beside.
+ */
+bool idx_apply(struct idx *idx, const struct idx_batch *b);
 
 /* publish.c */
 enum idx_scope { IDX_NAMED, IDX_ALL }; /* quiet generations wait, or do not */

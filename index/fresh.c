@@ -58,6 +58,38 @@ idx_fresh_n_bytes(const struct idx_fresh *f)
     return f->builder ? idx_builder_n_bytes(f->builder) : 0;
 }
 
+struct idx_segment *
+idx_fresh_build(struct idx_fresh *f)
+{
+    struct buf bytes = {0};
+    struct idx_segment *segment = NULL;
+    enum rc rc = idx_builder_finish(f->builder, &bytes, NULL);
+    idx_builder_free(f->builder);
+    f->builder = NULL;
+    if (rc == RC_OK)
+        rc = idx_segment_open_ram(&bytes, &f->schema->c, &segment, NULL);
+    /* Its sizes are bounded by the caps of apply.c: what fails here is the program. */
+    must(rc == RC_OK);
+    return segment;
+}
+
+bool
+idx_fresh_part(struct idx_fresh *f, struct idx_segment **segment, struct idx_part *out)
+{
+    bool has_any = f->n_live > 0;
+    if (has_any) {
+        struct idx_live *live = idx_live_new(f->n, false);
+        memcpy(live->words, f->live->words, live->n_words * sizeof live->words[0]);
+        struct idx_seg *seg = idx_seg_new(segment, f->schema, 0);
+        seg->is_compressed = f->is_compressed;
+        *out = idx_part_of(seg, live);
+    }
+    idx_segment_free(*segment);
+    *segment = NULL;
+    idx_fresh_fini(f);
+    return has_any;
+}
+
 bool
 idx_fresh_finish(struct idx_fresh *f, struct idx_part *out)
 {
@@ -65,20 +97,8 @@ idx_fresh_finish(struct idx_fresh *f, struct idx_part *out)
         idx_fresh_fini(f);
         return false;
     }
-    struct buf bytes = {0};
-    struct idx_segment *segment = NULL;
-    enum rc rc = idx_builder_finish(f->builder, &bytes, NULL);
-    if (rc == RC_OK)
-        rc = idx_segment_open_ram(&bytes, &f->schema->c, &segment, NULL);
-    /* Its sizes are bounded by the caps of apply.c: what fails here is the program. */
-    must(rc == RC_OK);
-    struct idx_live *live = idx_live_new(f->n, false);
-    memcpy(live->words, f->live->words, live->n_words * sizeof live->words[0]);
-    struct idx_seg *seg = idx_seg_new(&segment, f->schema, 0);
-    seg->is_compressed = f->is_compressed;
-    *out = idx_part_of(seg, live);
-    idx_fresh_fini(f);
-    return true;
+    struct idx_segment *segment = idx_fresh_build(f);
+    return idx_fresh_part(f, &segment, out);
 }
 
 void

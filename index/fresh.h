@@ -33,6 +33,14 @@ size_t idx_fresh_n_bytes(const struct idx_fresh *f);
  * document is alive: there is nothing to keep then, *out is not written.
  */
 MUST_USE bool idx_fresh_finish(struct idx_fresh *f, struct idx_part *out);
+/*
+ * The two halves of it. The first, the long one, touches nothing but the
+ * builder, which it frees; so it may run on another thread while documents are
+ * killed. The second takes *segment.
+ */
+MUST_USE struct idx_segment *idx_fresh_build(struct idx_fresh *f);
+MUST_USE bool idx_fresh_part(struct idx_fresh *f, struct idx_segment **segment,
+                             struct idx_part *out);
 void idx_fresh_fini(struct idx_fresh *f);
 
 #endif

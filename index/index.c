@@ -64,9 +64,11 @@ idx_open(const struct idx_options *options, struct idx **out, struct err *err)
     if (options->metrics)
         w->metrics = metrics_block(options->metrics);
     idx_epochs_init(&idx->epochs, w->newest);
-    idx_workers_init(&idx->committer, 1, &idx->inbox);
-    idx_workers_init(&idx->mergers, idx->options.n_merge_threads, &idx->inbox);
+    idx_workers_init(&idx->committer, "index-commit", 1, &idx->inbox);
+    idx_workers_init(&idx->sealers, "index-seal", 1, &idx->inbox);
+    idx_workers_init(&idx->mergers, "index-merge", idx->options.n_merge_threads, &idx->inbox);
     must(pthread_create(&idx->thread, NULL, idx_writer_main, idx) == 0);
+    (void)pthread_setname_np(idx->thread, "index-writer"); /* for top and gdb only */
     *out = idx;
     return RC_OK;
 }
@@ -81,6 +83,7 @@ idx_close(struct idx *idx, struct err *err)
     idx_inbox_close(&idx->inbox);
     must(pthread_join(idx->thread, NULL) == 0);
     idx_workers_fini(&idx->committer);
+    idx_workers_fini(&idx->sealers);
     idx_workers_fini(&idx->mergers);
     static const enum metric gauges[] = {M_INDEX_DOCS, M_INDEX_SEGMENTS, M_INDEX_RAM_BYTES,
                                          M_INDEX_FILE_BYTES};

@@ -10,6 +10,12 @@
 #include "index/fold.h"
 #include "index/policy.h"
 
+/*
+ * While nobody reads a generation its segments may be many: most of a bulk load
+ * is then merged once, when it is over, and not while it wants the processor.
+ */
+enum { QUIET_FILES = 4 * IDX_POLICY_FILES };
+
 /* A segment is rewritten for its dead documents from so many on. */
 enum { MIN_DEAD = 1000, BACKOFF_US = 1000000, BACKOFF_MAX_US = 60000000 };
 
@@ -109,7 +115,8 @@ pick(const struct idx_generation *g, size_t *picked)
         items[n] = (struct idx_policy_item){bytes, p->n_docs, p->n_live};
         numbers[n++] = i;
     }
-    size_t n_picked = idx_policy_pick(items, n, IDX_POLICY_FILES, MIN_DEAD, picked);
+    size_t max_n = idx_generation_is_quiet(g) ? QUIET_FILES : IDX_POLICY_FILES;
+    size_t n_picked = idx_policy_pick(items, n, max_n, MIN_DEAD, picked);
     n_picked = bound(items, picked, n_picked);
     for (size_t i = 0; i < n_picked; i++)
         picked[i] = numbers[picked[i]];

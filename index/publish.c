@@ -8,13 +8,14 @@
 #include "index/engine.h"
 #include "index/fold.h"
 #include "index/policy.h"
+#include "index/seal.h"
 
 /*
- * Folding here holds up the next publication: segments with more documents
- * wait for the commit, which folds them on its own thread, and one fold takes
- * at most so many in all.
+ * Folding here holds up the next publication: bigger segments wait for the
+ * commit, which folds them on its own thread, and one fold takes at most so
+ * many documents in all.
  */
-enum { FOLD_PART_DOCS_MAX = 8192, FOLD_DOCS_MAX = 24576 };
+enum { FOLD_PART_DOCS_MAX = 8192, FOLD_PART_BYTES_MAX = 2 << 20, FOLD_DOCS_MAX = 24576 };
 
 /* ---- one generation ---- */
 
@@ -33,7 +34,8 @@ pick_ram(const struct idx_generation *g, size_t *picked)
     size_t n = 0;
     for (size_t i = 0; i < g->n_parts; i++) {
         const struct idx_part *p = &g->parts[i];
-        if (p->seg->file || p->is_busy || p->n_docs > FOLD_PART_DOCS_MAX)
+        if (p->seg->file || p->is_busy || p->n_docs > FOLD_PART_DOCS_MAX ||
+            p->seg->n_bytes > FOLD_PART_BYTES_MAX)
             continue;
         items[n] = (struct idx_policy_item){p->n_live, p->n_docs, p->n_docs};
         numbers[n++] = i;
@@ -143,6 +145,8 @@ idx_publish(struct idx *idx, enum idx_scope scope)
     uint64_t began = clock_us();
     if (w->is_all_due)
         scope = IDX_ALL;
+    if (scope == IDX_ALL)
+        idx_seal_settle(idx); /* only quiet generations have any */
     for (size_t i = 0; i < c->n; i++) {
         struct idx_generation *g = c->generations[i];
         if (!is_touched(g) || (scope == IDX_NAMED && idx_generation_is_quiet(g)))

@@ -69,17 +69,18 @@ uint32_t idx_lcp_scan(const struct idx_dict *d, uint32_t from, uint32_t depth);
 /* ---- writing a dictionary ---- */
 
 struct idx_dict_out { /* all-zero is empty */
-    struct buf heads, lcp, last, ulids;
+    struct buf ulids; /* as long as all terms are ULIDs; then: */
+    struct buf heads, lcp, last;
     struct idx_runs_out runs;
     uint32_t n;
-    bool has_other; /* a term is no ULID */
+    bool has_other; /* the terms are in runs */
 };
 
 /* In rising order, each once. */
 void idx_dict_put(struct idx_dict_out *o, struct span term);
 /* Writes the section (packed if may_pack and all are ULIDs). RC_LIMIT if it became too large. */
-MUST_USE enum rc idx_dict_write(const struct idx_dict_out *o, struct idx_layout *l,
-                                struct idx_row row, bool may_pack, struct err *err);
+MUST_USE enum rc idx_dict_write(struct idx_dict_out *o, struct idx_layout *l, struct idx_row row,
+                                bool may_pack, struct err *err);
 void idx_dict_clear(struct idx_dict_out *o);
 void idx_dict_fini(struct idx_dict_out *o);
 

@@ -1,8 +1,9 @@
 /* Writing dictionaries: terms come in order, from a sorted vocabulary or from a merge. */
 #include "index/terms.h"
 
-void
-idx_dict_put(struct idx_dict_out *o, struct span term)
+/* A term with the one before it in o->last. */
+static void
+put_coded(struct idx_dict_out *o, struct span term)
 {
     size_t n = term.n < o->last.n ? term.n : o->last.n, lcp = 0;
     if (n > SEG_LONG)
@@ -10,7 +11,7 @@ idx_dict_put(struct idx_dict_out *o, struct span term)
     while (lcp < n && term.p[lcp] == o->last.p[lcp])
         lcp++;
     buf_putc(&o->lcp, (char)lcp);
-    if (o->n++ % SEG_BLOCK == 0) {
+    if (o->runs.n % SEG_BLOCK == 0) {
         buf_put_u64(&o->heads, idx_head_of(term));
         idx_runs_put(&o->runs, term);
     } else {
@@ -18,17 +19,38 @@ idx_dict_put(struct idx_dict_out *o, struct span term)
     }
     o->last.n = lcp;
     buf_put(&o->last, term.p + lcp, term.n - lcp);
+}
 
+/* The first term that is no ULID, or the dictionary is not to be packed. */
+static void
+unpack(struct idx_dict_out *o)
+{
+    char text[ULID_TEXT_N];
+    o->has_other = true;
+    for (size_t at = 0; at < o->ulids.n; at += ULID_BYTES_N) {
+        ulid_write((const void *)(o->ulids.p + at), text);
+        put_coded(o, span_of(text, sizeof text));
+    }
+    buf_clear(&o->ulids);
+}
+
+void
+idx_dict_put(struct idx_dict_out *o, struct span term)
+{
     unsigned char ulid[ULID_BYTES_N];
-    if (o->has_other || !ulid_read(term, ulid))
-        o->has_other = true;
-    else
+    o->n++;
+    if (!o->has_other && ulid_read(term, ulid)) {
         buf_put(&o->ulids, ulid, sizeof ulid);
+        return;
+    }
+    if (!o->has_other)
+        unpack(o);
+    put_coded(o, term);
 }
 
 enum rc
-idx_dict_write(const struct idx_dict_out *o, struct idx_layout *l, struct idx_row row,
-               bool may_pack, struct err *err)
+idx_dict_write(struct idx_dict_out *o, struct idx_layout *l, struct idx_row row, bool may_pack,
+               struct err *err)
 {
     static const char zeroes[SEG_SLACK + 8];
     row.n = o->n;
@@ -41,6 +63,8 @@ idx_dict_write(const struct idx_dict_out *o, struct idx_layout *l, struct idx_ro
         idx_layout_close(l, row);
         return RC_OK;
     }
+    if (!o->has_other)
+        unpack(o);
     if (o->runs.is_over)
         return err_set(err, RC_LIMIT, "the terms of field %u take more than 4 GB in one segment",
                        row.field);

@@ -30,7 +30,7 @@ idx_terms_out_fini(struct idx_terms_out *o)
 /* Writes them; nothing if no document has the field. Values that are all ULIDs are packed.
  * RC_LIMIT. */
 static inline enum rc
-idx_terms_out_write(const struct idx_terms_out *o, struct idx_layout *l, uint32_t field,
+idx_terms_out_write(struct idx_terms_out *o, struct idx_layout *l, uint32_t field,
                     enum idx_terms_kind kind, struct err *err)
 {
     struct idx_row row = {.kind = SEG_DICT, .sub = (uint8_t)kind, .field = field};

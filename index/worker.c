@@ -15,7 +15,7 @@ worker_main(void *arg)
 }
 
 void
-idx_workers_init(struct idx_workers *w, size_t n, struct idx_inbox *inbox)
+idx_workers_init(struct idx_workers *w, const char *name, size_t n, struct idx_inbox *inbox)
 {
     w->jobs = queue_new(n);
     w->inbox = inbox;
@@ -23,6 +23,8 @@ idx_workers_init(struct idx_workers *w, size_t n, struct idx_inbox *inbox)
     w->n = n;
     for (size_t i = 0; i < n; i++)
         must(pthread_create(&w->threads[i], NULL, worker_main, w) == 0);
+    for (size_t i = 0; i < n; i++)
+        (void)pthread_setname_np(w->threads[i], name); /* for top and gdb only */
 }
 
 void

@@ -13,7 +13,8 @@ struct idx_workers {
     size_t n;
 };
 
-void idx_workers_init(struct idx_workers *w, size_t n, struct idx_inbox *inbox);
+/* name: at most 15 characters. */
+void idx_workers_init(struct idx_workers *w, const char *name, size_t n, struct idx_inbox *inbox);
 /* Writer thread. No more jobs may be under way than idx_workers_init was told threads. */
 void idx_workers_start(struct idx_workers *w, struct idx_job *job);
 /* Joins the threads; no job may be left. */

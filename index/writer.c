@@ -15,7 +15,7 @@
 
 #include "base/clock.h"
 
-#include "index/engine.h"
+#include "index/seal.h"
 
 static void look(struct idx *idx);
 static void take(struct idx_writer *w);
@@ -51,12 +51,15 @@ idx_writer_main(void *arg)
 /* While a reader holds an old snapshot, or a merge could not begin, look again after so long. */
 enum { RETIRE_US = 50000, MERGE_US = 1000000 };
 
+/* Builders of quiet generations included or not. */
 static uint64_t
-ram_bytes(const struct idx_catalog *c)
+ram_bytes(const struct idx_writer *w, bool is_quiet)
 {
-    uint64_t n = c->ram_bytes;
+    const struct idx_catalog *c = &w->catalog;
+    uint64_t n = c->ram_bytes + (is_quiet && w->seal ? w->seal->n_bytes : 0);
     for (size_t i = 0; i < c->n; i++)
-        n += idx_fresh_n_bytes(&c->generations[i]->fresh);
+        if (is_quiet || !idx_generation_is_quiet(c->generations[i]))
+            n += idx_fresh_n_bytes(&c->generations[i]->fresh);
     return n;
 }
 
@@ -69,7 +72,7 @@ static bool
 is_full(const struct idx *idx)
 {
     const struct idx_writer *w = &idx->writer;
-    return !w->news.is_closing && ram_bytes(&w->catalog) >= 4 * idx->options.ram_bytes_max;
+    return !w->news.is_closing && ram_bytes(w, true) >= 4 * idx->options.ram_bytes_max;
 }
 
 static uint64_t
@@ -110,6 +113,12 @@ take(struct idx_writer *w)
 
 /* ---- apply ---- */
 
+/*
+ * Nobody reads what is loaded in bulk, and a commit cuts its builders short: it
+ * may come so many times later, unless somebody waits or memory is full.
+ */
+enum { BULK_COMMITS = 5 };
+
 static void
 wait_for(struct idx_waitings *l, uint64_t ticket, struct idx_callback callback)
 {
@@ -126,11 +135,12 @@ apply_one(struct idx *idx, struct idx_batch *b)
 {
     struct idx_writer *w = &idx->writer;
     uint64_t now = clock_us();
-    idx_apply(idx, b);
+    bool is_bulk = idx_apply(idx, b);
+    uint64_t commit_us = idx->options.commit_us * (is_bulk ? BULK_COMMITS : 1);
     w->tickets.applied = b->ticket;
     w->is_hurried |= b->is_hurried;
     w->publish_at_us = earlier(w->publish_at_us, now + idx->options.refresh_us);
-    w->commit_at_us = earlier(w->commit_at_us, now + idx->options.commit_us);
+    w->commit_at_us = earlier(w->commit_at_us, now + commit_us);
     wait_for(&w->visibles, b->ticket, b->on_visible);
     wait_for(&w->durables, b->ticket, b->on_durable);
     idx_inbox_applied(&idx->inbox, b->arena.total_bytes);
@@ -195,7 +205,9 @@ is_commit_due(struct idx *idx)
         return true;
     if (w->news.want_durable > t->durable && w->news.want_durable <= t->applied)
         return true;
-    return ram_bytes(&w->catalog) >= idx->options.ram_bytes_max;
+    /* A commit cuts builders of bulk loads short: they may fill up first, within reason. */
+    return ram_bytes(w, false) >= idx->options.ram_bytes_max ||
+           ram_bytes(w, true) >= 3 * idx->options.ram_bytes_max;
 }
 
 static void
@@ -252,7 +264,7 @@ static bool
 is_over(struct idx *idx)
 {
     const struct idx_writer *w = &idx->writer;
-    if (!w->news.is_closing || w->batches || w->commit || w->n_merging > 0)
+    if (!w->news.is_closing || w->batches || w->commit || w->n_merging > 0 || w->n_seals > 0)
         return false;
     return w->is_last_commit || w->commit_at_us == UINT64_MAX;
 }

@@ -37,9 +37,9 @@ change(struct bulk *w, struct idx_batch *b, uint32_t doc, bool is_delete)
     w->values[doc] = is_delete ? UINT32_MAX : n;
 }
 
-/* New documents, and one change of an older one for every four of them. */
+/* New documents, one change of an older one for every four of them; commits in between or not. */
 static uint64_t
-load(struct bulk *w)
+load(struct bulk *w, bool is_cut)
 {
     uint64_t ticket = 0;
     for (uint32_t doc = 0; doc < N_DOCS;) {
@@ -51,7 +51,7 @@ load(struct bulk *w)
         }
         ticket = idx_submit(w->idx, &b);
         /* A commit begins, with a big segment to be written, and is not waited for. */
-        if (doc % 13000 == 0)
+        if (is_cut && doc % 13000 == 0)
             assert_int_equal(idx_wait(w->idx, ticket, IDX_DURABLE, 0), RC_CUTOFF);
     }
     return ticket;
@@ -139,7 +139,7 @@ test_bulk(void **state)
     kit_create(NULL, b, w.uid, 0);
     kit_submit(w.idx, &b, IDX_APPLIED);
 
-    wait_for(&w, load(&w), IDX_VISIBLE);
+    wait_for(&w, load(&w, true), IDX_VISIBLE);
     expect_all(&w);
     reopen(&w, dir, &fs, &o);
     expect_all(&w);
@@ -166,9 +166,67 @@ test_bulk(void **state)
     scratch_free(dir);
 }
 
+static void
+begin(struct bulk *w)
+{
+    struct idx_batch *b = idx_batch_new();
+    memset(w->values, 0xff, N_DOCS * sizeof w->values[0]);
+    w->uid = idx_new_uid(w->idx);
+    kit_create(NULL, b, w->uid, 0);
+    kit_submit(w->idx, &b, IDX_APPLIED);
+}
+
+/*
+ * No commit cuts the builders short: full ones become segments beside the
+ * writer, while documents in them are replaced and deleted, while their
+ * generation is dropped, and while the index is closed.
+ */
+static void
+test_full_builders(void **state)
+{
+    (void)state;
+    char *dir = scratch_new();
+    struct fs *fs = kit_fs(dir);
+    struct idx_options o = {.commit_us = 3600000000};
+    struct bulk w = {.rng = rng_new(), .idx = kit_open(fs, &o)};
+    w.values = xmalloc(N_DOCS * sizeof w.values[0]);
+
+    begin(&w);
+    wait_for(&w, load(&w, false), IDX_VISIBLE);
+    assert_in_range(expect_all(&w), 3, 40); /* two full builders and a rest */
+
+    begin(&w);
+    (void)load(&w, false);
+    struct idx_batch *b = idx_batch_new();
+    kit_drop(NULL, b, w.uid);
+    kit_submit(w.idx, &b, IDX_VISIBLE);
+
+    begin(&w);
+    (void)load(&w, false);
+    reopen(&w, dir, &fs, &o);
+    expect_all(&w);
+
+    begin(&w);
+    (void)load(&w, false);
+    b = idx_batch_new();
+    kit_name(NULL, b, w.uid);
+    kit_complete(NULL, b, w.uid);
+    kit_put(NULL, b, w.uid, 7, 1234567, ++w.seq); /* which may lie in a full builder */
+    w.values[7] = 1234567;
+    kit_submit(w.idx, &b, IDX_VISIBLE);
+    expect_all(&w);
+    reopen(&w, dir, &fs, &o);
+    expect_all(&w);
+    kit_close(w.idx);
+    fs_close(fs);
+    free(w.values);
+    scratch_free(dir);
+}
+
 int
 main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_bulk)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_bulk),
+                                       cmocka_unit_test(test_full_builders)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
