@@ -3,7 +3,7 @@
 
 #include "query/keys.h"
 
-enum { FILTER_CACHE_BYTES = 16 << 20 };
+enum { FILTER_CACHE_BYTES = 4 << 20 };
 
 enum rc
 qry_ctx_init(struct qry_ctx *ctx, const struct qry_options *options, struct err *err)

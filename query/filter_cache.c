@@ -1,6 +1,7 @@
 /*
  * A map from (segment, clause) to bitmaps, emptied whenever the snapshot
- * changes: within one snapshot a segment's address names it for certain, and
+ * changes or the room is used up (the clauses that matter are soon there
+ * again): within one snapshot a segment's address names it for certain, and
  * one evaluation per clause and publication costs next to nothing.
  */
 #include "query/filter_cache.h"
@@ -14,6 +15,7 @@ struct qry_filter_cache {
     struct arena words;
     uint64_t version;
     size_t n_bytes, bytes_max;
+    bool is_full; /* emptied at the next request: what it has is borrowed until then */
 };
 
 struct qry_filter_cache *
@@ -38,11 +40,12 @@ qry_filter_cache_free(struct qry_filter_cache *c)
 void
 qry_filter_cache_begin(struct qry_filter_cache *c, uint64_t snapshot_version)
 {
-    if (c->version == snapshot_version)
+    if (c->version == snapshot_version && !c->is_full)
         return;
     map_clear(&c->map);
     arena_reset(&c->words);
     c->n_bytes = 0;
+    c->is_full = false;
     c->version = snapshot_version;
 }
 
@@ -79,7 +82,8 @@ qry_filter_cache_put(struct qry_filter_cache *c, const struct idx_segment *segme
     struct span full;
     size_t n_bytes = n_words * sizeof *words;
 
-    if (!make_key(segment, key, bytes, &full) || c->n_bytes + n_bytes > c->bytes_max)
+    c->is_full = c->is_full || c->n_bytes + n_bytes > c->bytes_max;
+    if (c->is_full || !make_key(segment, key, bytes, &full))
         return;
     uint64_t *copy = arena_alloc(&c->words, n_bytes);
     memcpy(copy, words, n_bytes);

@@ -7,7 +7,7 @@
 
 #include "query/words.h"
 
-enum { FORWARD_STACK = 512, CACHE_DOCS_MIN = 2048 };
+enum { FORWARD_STACK = 512, CACHE_DOCS_MIN = 512 };
 
 struct eval {
     const struct qry_filter *filter;
@@ -318,7 +318,9 @@ struct operand {
 static struct operand
 leaf_words(const struct eval *e, const struct filter_leaf *leaf, struct qry_filter_cache *cache)
 {
-    bool is_kept = cache && leaf->key.n > 0 && e->n_docs >= CACHE_DOCS_MIN;
+    /* Numbers are compared one by one; strings come from postings, which is cheap anyway. */
+    bool is_number = leaf->kind == FILTER_NUMBERS || leaf->kind == FILTER_FLOATS;
+    bool is_kept = cache && is_number && e->n_docs >= CACHE_DOCS_MIN;
 
     if (is_kept) {
         const uint64_t *known = qry_filter_cache_get(cache, e->segment, leaf->key);

@@ -299,7 +299,7 @@ bounds(void **state)
 
 /* ---- against a naive evaluation ---- */
 
-enum { DOCS = 400, WORDS = 12, ROUNDS = 300 };
+enum { DOCS = 1500, WORDS = 12, ROUNDS = 300 };
 
 struct doc { /* what the naive evaluation knows of a document */
     bool is_live, has_n, has_x, has_on, on;
@@ -499,7 +499,7 @@ random_filters(void **state)
     (void)state;
     fixture_random_init(&r);
     for (int round = 0; round < ROUNDS; round++) {
-        for (int i = 0; i < 20; i++) {
+        for (int i = 0; i < (round ? 20 : 2 * DOCS); i++) {
             int id = (int)fixture_random_below(&r, DOCS);
             if (fixture_random_below(&r, 4)) {
                 put_random(f, &r, id, &docs[id]);
@@ -536,6 +536,33 @@ random_filters(void **state)
     free(other);
 }
 
+/* Room for two bitmaps: the third waits until the cache was emptied for the next request. */
+static void
+cache_room(void **state)
+{
+    struct fixture *f = *state;
+    const struct idx_collection *c = fixture_begin(f);
+    const struct idx_segment *segment = c->views[0].segment;
+    struct qry_filter_cache *cache = qry_filter_cache_new(2 * sizeof(uint64_t));
+    const uint64_t word = 5;
+
+    qry_filter_cache_begin(cache, 1);
+    qry_filter_cache_put(cache, segment, SPAN_LIT("a"), &word, 1);
+    qry_filter_cache_put(cache, segment, SPAN_LIT("b"), &word, 1);
+    qry_filter_cache_put(cache, segment, SPAN_LIT("c"), &word, 1);
+    assert_int_equal(*qry_filter_cache_get(cache, segment, SPAN_LIT("b")), 5);
+    assert_null(qry_filter_cache_get(cache, segment, SPAN_LIT("c")));
+    qry_filter_cache_begin(cache, 1);
+    assert_null(qry_filter_cache_get(cache, segment, SPAN_LIT("b")));
+    qry_filter_cache_put(cache, segment, SPAN_LIT("c"), &word, 1);
+    qry_filter_cache_begin(cache, 1);
+    assert_non_null(qry_filter_cache_get(cache, segment, SPAN_LIT("c")));
+    qry_filter_cache_begin(cache, 2); /* another snapshot: nothing is known of it */
+    assert_null(qry_filter_cache_get(cache, segment, SPAN_LIT("c")));
+    qry_filter_cache_free(cache);
+    fixture_end(f);
+}
+
 int
 main(void)
 {
@@ -545,6 +572,7 @@ main(void)
         cmocka_unit_test_setup_teardown(ids_and_grammar, setup, teardown),
         cmocka_unit_test_setup_teardown(errors, setup, teardown),
         cmocka_unit_test_setup_teardown(bounds, setup, teardown),
+        cmocka_unit_test_setup_teardown(cache_room, setup, teardown),
         cmocka_unit_test(random_filters),
     };
 
