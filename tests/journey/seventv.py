@@ -186,9 +186,16 @@ def normal(document):
     return out
 
 
+def edge_differences(server, shell):
+    """The internal collection that users are derived from."""
+    there = {(d['from'], d['to']) for d in server.export('entitlement_edges').values()}
+    expected = {(node_text(e['_id']['from']), node_text(e['_id']['to'])) for e in shell.find('entitlement_edges')}
+    return [f'missing: edge {e}' for e in expected - there] + [f'ghost: edge {e}' for e in there - expected]
+
+
 def differences(server, shell):
     """Sentences, one for each missing, stale or ghost document."""
-    result = []
+    result = edge_differences(server, shell)
     for name, expected in derive_all(shell).items():
         there = server.export(name)
         for id, d in expected.items():
