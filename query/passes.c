@@ -126,7 +126,7 @@ new_pass(struct qry_run *r, const struct span *tokens, uint32_t n, uint32_t begi
 static bool
 run_pass(struct qry_run *r, struct qry_pass *p)
 {
-    bool is_done = qry_pass_run(r, p);
+    bool is_done = !qry_run_is_late(r) && qry_pass_run(r, p);
 
     r->passes = arena_grow(r->arena, r->passes, &r->passes_cap, r->n_passes + 1u,
                            sizeof *r->passes);

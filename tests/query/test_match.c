@@ -118,7 +118,7 @@ test_random(void **state)
 static void
 test_deadline(void **state)
 {
-    enum { WORDS = 50000, LIMIT_US = 100000, SLACK_US = 3000000 };
+    enum { WORDS = 50000, LIMIT_US = 100000, SLACK_US = 10000000 };
     struct fixture_random random;
     struct corpus c;
     struct arena arena = {0};
@@ -145,11 +145,46 @@ test_deadline(void **state)
     arena_fini(&arena);
 }
 
+/* Any bytes are a query; what a document was reported for can be explained. */
+static void
+test_garbage(void **state)
+{
+    static const char BYTES[] = "ab \"-*:\xd0\xb4\xd8\xb4\xff\xe6\x97";
+    struct fixture_random random;
+    struct corpus c;
+
+    (void)state;
+    fixture_random_init(&random);
+    corpus_init(&c, &random, CORPUS_DOCS_MAX);
+    for (uint32_t i = 0; i < 500; i++) {
+        struct arena arena = {0};
+        struct qry_search s;
+        struct qry_match *match;
+        struct corpus_hit hits[CORPUS_DOCS_MAX];
+        char q[40];
+        bool is_prefix;
+        corpus_request(&c, &arena, &s);
+        s.q = span_of(q, fixture_random_below(&random, sizeof q));
+        for (size_t k = 0; k < s.q.n; k++)
+            q[k] = BYTES[fixture_random_below(&random, sizeof BYTES)];
+        assert_int_equal(corpus_ask(&c, &s, &arena, hits, &match), RC_OK);
+        for (uint32_t k = 0; k < qry_match_n_tokens(match); k++) {
+            struct span token = qry_match_token(match, k);
+            assert_true(qry_match_explain(match, s.fields[0].field, token, &is_prefix) >= 0);
+            assert_false(is_prefix);
+        }
+        fixture_end(c.fixture);
+        arena_fini(&arena);
+    }
+    corpus_fini(&c);
+}
+
 int
 main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_random),
-                                       cmocka_unit_test(test_deadline)};
+                                       cmocka_unit_test(test_deadline),
+                                       cmocka_unit_test(test_garbage)};
 
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
