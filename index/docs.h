@@ -47,9 +47,8 @@ struct idx_docs_out { /* is_compressed is set first; all else zero is empty */
 /* Adds a document; closed blocks are appended to *bytes. Documents above 1 GB: RC_LIMIT. */
 MUST_USE enum rc idx_docs_put(struct idx_docs_out *o, struct span json, struct buf *bytes,
                               struct err *err);
-/* Adds a whole stored block of another segment as it is. */
-void idx_docs_put_block(struct idx_docs_out *o, const struct idx_doc_block *b, struct span stored,
-                        struct buf *bytes);
+/* Notes a whole stored block of another segment, whose bytes the caller appends as they are. */
+void idx_docs_put_block(struct idx_docs_out *o, const struct idx_doc_block *b);
 /* Closes the open block. */
 MUST_USE enum rc idx_docs_flush(struct idx_docs_out *o, struct buf *bytes, struct err *err);
 /* Writes the section of rows, after all blocks. */

@@ -77,11 +77,9 @@ idx_docs_put(struct idx_docs_out *o, struct span json, struct buf *bytes, struct
 }
 
 void
-idx_docs_put_block(struct idx_docs_out *o, const struct idx_doc_block *b, struct span stored,
-                   struct buf *bytes)
+idx_docs_put_block(struct idx_docs_out *o, const struct idx_doc_block *b)
 {
     must(o->ends.n == 0);
-    buf_put_span(bytes, stored);
     put_row(o, b);
 }
 

@@ -1,13 +1,14 @@
 /* Planning, running and installing a fold; fold.h. */
 #include "index/fold.h"
 
+#include "index/layout.h"
 #include "index/manifest.h"
 
 /*
  * A file is written in pieces, each synced: a commit's small sync beside a
  * big merge then waits for one piece and not for a gigabyte.
  */
-enum { PIECE_N = 8 << 20 };
+enum { PIECE_N = 4 << 20 };
 
 /* ---- planning: the writer thread ---- */
 
@@ -39,30 +40,96 @@ idx_fold_new(struct idx_generation *g, const size_t *picked, size_t n, uint64_t 
 
 /* ---- running: any thread ---- */
 
-static enum rc
-write_file(struct fs *fs, const char *name, struct span bytes, struct err *err)
-{
+struct sink {
     struct fs_file *file;
-    enum rc rc = fs_create(fs, name, &file, err);
+    struct buf piece;
+};
+
+static enum rc
+sink_flush(struct sink *s, struct err *err)
+{
+    enum rc rc = fs_append(s->file, buf_span(&s->piece), err);
+    buf_clear(&s->piece);
+    return rc == RC_OK ? fs_sync(s->file, err) : rc;
+}
+
+static enum rc
+sink_put(struct sink *s, struct span bytes, struct err *err)
+{
+    enum rc rc = RC_OK;
+    for (size_t at = 0; at < bytes.n && rc == RC_OK;) {
+        size_t n = PIECE_N - s->piece.n;
+        n = bytes.n - at < n ? bytes.n - at : n;
+        buf_put(&s->piece, bytes.p + at, n);
+        at += n;
+        if (s->piece.n == PIECE_N)
+            rc = sink_flush(s, err);
+    }
+    return rc;
+}
+
+/* Gives back what was read of a mapping, in runs: a block alone has few whole pages. */
+static void
+forget_run(struct span *run, const struct idx_apart *a)
+{
+    if (!a->is_mapped)
+        return;
+    /* Only blocks that follow one another; anything between two mappings is not ours. */
+    uintptr_t end = (uintptr_t)run->p + run->n, begin = (uintptr_t)a->bytes.p;
+    if (run->p && begin >= end && begin - end < SEG_ALIGN) {
+        run->n = (size_t)(begin + a->bytes.n - (uintptr_t)run->p);
+    } else {
+        fs_forget(*run);
+        *run = a->bytes;
+    }
+    if (run->n >= PIECE_N) {
+        fs_forget(*run);
+        *run = (struct span){0};
+    }
+}
+
+static enum rc
+write_all(struct sink *s, struct span bytes, const struct idx_aparts *aparts, struct err *err)
+{
+    enum rc rc = RC_OK;
+    struct span run = {0};
+    size_t at = 0;
+    for (size_t i = 0; i < aparts->n && rc == RC_OK; i++) {
+        const struct idx_apart *a = &aparts->v[i];
+        rc = sink_put(s, span_of(bytes.p + at, a->at - at), err);
+        if (rc == RC_OK)
+            rc = sink_put(s, a->bytes, err);
+        forget_run(&run, a);
+        at = a->at;
+    }
+    fs_forget(run);
+    if (rc == RC_OK)
+        rc = sink_put(s, span_from(bytes, at), err);
+    return rc == RC_OK ? sink_flush(s, err) : rc;
+}
+
+static enum rc
+write_file(struct fs *fs, const char *name, struct span bytes, const struct idx_aparts *aparts,
+           struct err *err)
+{
+    struct sink s = {0};
+    enum rc rc = fs_create(fs, name, &s.file, err);
     if (rc != RC_OK)
         return rc;
-    for (size_t at = 0; at < bytes.n && rc == RC_OK; at += PIECE_N) {
-        size_t n = bytes.n - at < PIECE_N ? bytes.n - at : PIECE_N;
-        rc = fs_append(file, span_of(bytes.p + at, n), err);
-        if (rc == RC_OK)
-            rc = fs_sync(file, err);
-    }
-    fs_file_close(file);
+    rc = write_all(&s, bytes, aparts, err);
+    fs_file_close(s.file);
+    buf_fini(&s.piece);
     return rc;
 }
 
 static enum rc
-write_and_map(struct idx_fold *f, struct fs *fs, struct span bytes, struct err *err)
+write_and_map(struct idx_fold *f, struct fs *fs, struct span bytes, const struct idx_aparts *aparts,
+              struct err *err)
 {
     char name[IDX_FILE_NAME_MAX];
     idx_file_name(f->file, name);
     struct fs_map map;
-    enum rc rc = write_file(fs, name, bytes, err);
+    enum rc rc = write_file(fs, name, bytes, aparts, err);
     if (rc == RC_OK)
         rc = fs_map(fs, name, &map, err);
     if (rc == RC_OK)
@@ -73,26 +140,29 @@ write_and_map(struct idx_fold *f, struct fs *fs, struct span bytes, struct err *
 }
 
 static enum rc
-merge(struct idx_fold *f, const atomic_bool *is_cancelled, struct buf *out, struct err *err)
+merge(struct idx_fold *f, const atomic_bool *is_cancelled, struct buf *out,
+      struct idx_aparts *aparts, struct err *err)
 {
     for (size_t i = 0; i < f->n; i++)
         if (!f->inputs[i].new_doc)
             f->inputs[i].new_doc = xcalloc(f->from[i].n_docs, sizeof(uint32_t));
-    return idx_segment_merge(f->inputs, f->n, &f->schema->c, is_cancelled, out, err);
+    return idx_segment_merge_apart(f->inputs, f->n, &f->schema->c, is_cancelled, out, aparts, err);
 }
 
 enum rc
 idx_fold_run(struct idx_fold *f, struct fs *fs, const atomic_bool *is_cancelled, struct err *err)
 {
+    struct idx_aparts aparts = {0};
     if (f->is_straight)
-        return write_and_map(f, fs, idx_segment_bytes(f->from[0].seg->segment), err);
+        return write_and_map(f, fs, idx_segment_bytes(f->from[0].seg->segment), &aparts, err);
     struct buf bytes = {0};
-    enum rc rc = merge(f, is_cancelled, &bytes, err);
+    enum rc rc = merge(f, is_cancelled, &bytes, f->file ? &aparts : NULL, err);
     if (rc == RC_OK && f->file)
-        rc = write_and_map(f, fs, buf_span(&bytes), err);
+        rc = write_and_map(f, fs, buf_span(&bytes), &aparts, err);
     else if (rc == RC_OK)
         rc = idx_segment_open_ram(&bytes, &f->schema->c, &f->result, err);
     buf_fini(&bytes);
+    idx_aparts_fini(&aparts);
     return rc;
 }
 

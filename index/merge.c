@@ -63,6 +63,15 @@ count_live(const struct idx_merge_input *in, uint32_t first, uint32_t n)
     return count;
 }
 
+/* Nothing of it is left out: the block is taken as it is. */
+static void
+take_block(struct doc_merge *w, const struct idx_merge_input *in, const struct idx_doc_block *b,
+           struct span stored)
+{
+    idx_docs_put_block(&w->out, b);
+    idx_layout_put_apart(&w->m->layout, stored, idx_segment_is_mapped(in->segment));
+}
+
 static enum rc
 merge_block(struct doc_merge *w, const struct idx_merge_input *in, uint32_t i, struct err *err)
 {
@@ -73,12 +82,11 @@ merge_block(struct doc_merge *w, const struct idx_merge_input *in, uint32_t i, s
     struct span text;
     enum rc rc = RC_OK;
     if (n_live == b.n && is_full) {
-        /* Nothing to leave out: the block is taken as it is. */
         rc = idx_docs_stored(&in->segment->docs, &b, &text, err);
         if (rc == RC_OK)
             rc = idx_docs_flush(&w->out, bytes, err);
         if (rc == RC_OK)
-            idx_docs_put_block(&w->out, &b, text, bytes);
+            take_block(w, in, &b, text);
         return rc;
     }
     for (uint32_t doc = b.first; rc == RC_OK && n_live && doc < b.first + b.n; doc++) {
@@ -192,8 +200,11 @@ merge_all(struct idx_merge *m, struct err *err)
     if (m->schema->tie == SCH_TIE_SEQ)
         merge_seqs(m);
     rc = merge_ids(m, err);
-    for (uint32_t i = 0; rc == RC_OK && i < m->schema->n_fields; i++)
+    for (uint32_t i = 0; rc == RC_OK && i < m->schema->n_fields; i++) {
         rc = merge_field(m, i, err);
+        for (size_t k = 0; k < m->n; k++)
+            forget(&m->inputs[k]);
+    }
     if (rc == RC_OK)
         idx_orders_write(&m->layout, m->schema, m->n_docs);
     return rc;
@@ -204,6 +215,14 @@ idx_segment_merge(const struct idx_merge_input *inputs, size_t n,
                   const struct sch_collection *schema, const atomic_bool *is_cancelled,
                   struct buf *out, struct err *err)
 {
+    return idx_segment_merge_apart(inputs, n, schema, is_cancelled, out, NULL, err);
+}
+
+enum rc
+idx_segment_merge_apart(const struct idx_merge_input *inputs, size_t n,
+                        const struct sch_collection *schema, const atomic_bool *is_cancelled,
+                        struct buf *out, struct idx_aparts *aparts, struct err *err)
+{
     struct idx_merge m = {.inputs = inputs, .n = n, .schema = schema, .is_cancelled = is_cancelled};
     size_t start = out->n;
     enum rc rc = check_inputs(&m, err);
@@ -212,14 +231,13 @@ idx_segment_merge(const struct idx_merge_input *inputs, size_t n,
     if (rc != RC_OK)
         return rc;
     idx_layout_begin(&m.layout, out);
+    m.layout.aparts = aparts;
     rc = merge_all(&m, err);
     if (rc == RC_OK)
         idx_layout_end(&m.layout, m.n_docs, schema->n_fields,
                        schema->tie == SCH_TIE_SEQ ? SEG_HAS_SEQ : 0);
     else
         out->n = start;
-    for (size_t i = 0; i < n; i++)
-        forget(&inputs[i]);
     idx_layout_fini(&m.layout);
     idx_terms_out_fini(&m.out);
     return rc;

@@ -25,8 +25,8 @@ MUST_USE enum rc idx_segment_open_ram(struct buf *take_bytes, const struct sch_c
                                       struct idx_segment **out, struct err *err);
 /* The same over a mapped file; the segment unmaps it (through fs) when freed. */
 MUST_USE enum rc idx_segment_open_map(struct fs *fs, struct fs_map *take_map,
-                                      const struct sch_collection *schema,
-                                      struct idx_segment **out, struct err *err);
+                                      const struct sch_collection *schema, struct idx_segment **out,
+                                      struct err *err);
 void idx_segment_free(struct idx_segment *s); /* NULL allowed */
 /* All checksums and every structural invariant; report gets each finding. */
 MUST_USE enum rc idx_segment_verify(const struct idx_segment *s,
@@ -74,5 +74,16 @@ MUST_USE enum rc idx_segment_merge(const struct idx_merge_input *inputs, size_t 
                                    const struct sch_collection *schema,
                                    const atomic_bool *is_cancelled, struct buf *out,
                                    struct err *err);
+
+/*
+ * The same, for a segment that goes to a file: blocks of documents that stay
+ * as they are do not pass through memory. The segment is *out with each of the
+ * aparts before its place; they borrow from the inputs.
+ */
+struct idx_aparts;
+MUST_USE enum rc idx_segment_merge_apart(const struct idx_merge_input *inputs, size_t n,
+                                         const struct sch_collection *schema,
+                                         const atomic_bool *is_cancelled, struct buf *out,
+                                         struct idx_aparts *aparts, struct err *err);
 
 #endif

@@ -10,6 +10,7 @@
 
 #include <cmocka.h>
 
+#include "index/layout.h"
 #include "index/parts.h"
 #include "tests/index/corpus.h"
 
@@ -99,7 +100,31 @@ check_same_sections(const struct idx_segment *a, const struct idx_segment *b)
     }
 }
 
-static void
+/* The same merge with blocks apart, put together: the same bytes. Returns how many were apart. */
+static size_t
+check_apart(const struct parts *p, const struct corpus *c, struct span expected)
+{
+    struct buf out = {0}, whole = {0};
+    struct idx_aparts aparts = {0};
+    struct err err = {0};
+    size_t at = 0, n = 0;
+    if (idx_segment_merge_apart(p->inputs, p->n, &c->schema, NULL, &out, &aparts, &err) != RC_OK)
+        fail_msg("%s", err.text);
+    for (size_t i = 0; i < aparts.n; i++) {
+        buf_put(&whole, out.p + at, aparts.v[i].at - at);
+        buf_put_span(&whole, aparts.v[i].bytes);
+        at = aparts.v[i].at;
+        n += aparts.v[i].bytes.n;
+    }
+    buf_put(&whole, out.p + at, out.n - at);
+    assert_true(span_eq(buf_span(&whole), expected));
+    idx_aparts_fini(&aparts);
+    buf_fini(&out);
+    buf_fini(&whole);
+    return n;
+}
+
+static size_t
 check_merge(struct rng *rng, uint32_t n_docs, enum corpus_ids ids, enum sch_tie tie)
 {
     struct corpus c;
@@ -111,6 +136,7 @@ check_merge(struct rng *rng, uint32_t n_docs, enum corpus_ids ids, enum sch_tie 
     if (idx_segment_merge(p.inputs, p.n, &c.schema, NULL, &merged, &err) != RC_OK)
         fail_msg("%s", err.text);
     check_new_docs(&p);
+    size_t n_apart = check_apart(&p, &c, buf_span(&merged));
     struct buf built = corpus_bytes(&c, p.kept, p.n_kept, true);
     struct idx_segment *a = segment_of(&merged, &c.schema), *b = segment_of(&built, &c.schema);
     corpus_check(&c, a, p.kept, p.n_kept);
@@ -120,18 +146,21 @@ check_merge(struct rng *rng, uint32_t n_docs, enum corpus_ids ids, enum sch_tie 
     idx_segment_free(b);
     parts_fini(&p);
     corpus_fini(&c);
+    return n_apart;
 }
 
 static void
 test_merge_is_build(void **state)
 {
     struct rng rng = rng_new();
+    size_t n_apart = 0;
     (void)state;
     for (int round = 0; round < 40; round++) {
         uint32_t n = (uint32_t)rng_below(&rng, round % 10 == 0 ? 1500 : 150);
-        check_merge(&rng, n, round % 2 ? CORPUS_ULIDS : CORPUS_TEXT_IDS,
-                    round % 3 ? SCH_TIE_ID : SCH_TIE_SEQ);
+        n_apart += check_merge(&rng, n, round % 2 ? CORPUS_ULIDS : CORPUS_TEXT_IDS,
+                               round % 3 ? SCH_TIE_ID : SCH_TIE_SEQ);
     }
+    assert_true(n_apart > 0);
 }
 
 /* Merges of merges: blocks of stored documents are copied whole. */
