@@ -146,7 +146,8 @@ merge(struct idx_fold *f, const atomic_bool *is_cancelled, struct buf *out,
     for (size_t i = 0; i < f->n; i++)
         if (!f->inputs[i].new_doc)
             f->inputs[i].new_doc = xcalloc(f->from[i].n_docs, sizeof(uint32_t));
-    return idx_segment_merge_apart(f->inputs, f->n, &f->schema->c, is_cancelled, out, aparts, err);
+    const struct idx_merge_job job = {f->inputs, f->n, &f->schema->c, is_cancelled};
+    return idx_segment_merge_apart(&job, out, aparts, err);
 }
 
 enum rc

@@ -215,15 +215,18 @@ idx_segment_merge(const struct idx_merge_input *inputs, size_t n,
                   const struct sch_collection *schema, const atomic_bool *is_cancelled,
                   struct buf *out, struct err *err)
 {
-    return idx_segment_merge_apart(inputs, n, schema, is_cancelled, out, NULL, err);
+    const struct idx_merge_job job = {inputs, n, schema, is_cancelled};
+    return idx_segment_merge_apart(&job, out, NULL, err);
 }
 
 enum rc
-idx_segment_merge_apart(const struct idx_merge_input *inputs, size_t n,
-                        const struct sch_collection *schema, const atomic_bool *is_cancelled,
-                        struct buf *out, struct idx_aparts *aparts, struct err *err)
+idx_segment_merge_apart(const struct idx_merge_job *job, struct buf *out, struct idx_aparts *aparts,
+                        struct err *err)
 {
-    struct idx_merge m = {.inputs = inputs, .n = n, .schema = schema, .is_cancelled = is_cancelled};
+    struct idx_merge m = {.inputs = job->inputs,
+                          .n = job->n,
+                          .schema = job->schema,
+                          .is_cancelled = job->is_cancelled};
     size_t start = out->n;
     enum rc rc = check_inputs(&m, err);
     if (rc == RC_OK)
@@ -234,8 +237,8 @@ idx_segment_merge_apart(const struct idx_merge_input *inputs, size_t n,
     m.layout.aparts = aparts;
     rc = merge_all(&m, err);
     if (rc == RC_OK)
-        idx_layout_end(&m.layout, m.n_docs, schema->n_fields,
-                       schema->tie == SCH_TIE_SEQ ? SEG_HAS_SEQ : 0);
+        idx_layout_end(&m.layout, m.n_docs, m.schema->n_fields,
+                       m.schema->tie == SCH_TIE_SEQ ? SEG_HAS_SEQ : 0);
     else
         out->n = start;
     idx_layout_fini(&m.layout);

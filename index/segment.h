@@ -81,9 +81,13 @@ MUST_USE enum rc idx_segment_merge(const struct idx_merge_input *inputs, size_t 
  * aparts before its place; they borrow from the inputs.
  */
 struct idx_aparts;
-MUST_USE enum rc idx_segment_merge_apart(const struct idx_merge_input *inputs, size_t n,
-                                         const struct sch_collection *schema,
-                                         const atomic_bool *is_cancelled, struct buf *out,
+struct idx_merge_job { /* as the parameters of idx_segment_merge */
+    const struct idx_merge_input *inputs;
+    size_t n;
+    const struct sch_collection *schema;
+    const atomic_bool *is_cancelled;
+};
+MUST_USE enum rc idx_segment_merge_apart(const struct idx_merge_job *job, struct buf *out,
                                          struct idx_aparts *aparts, struct err *err);
 
 #endif
