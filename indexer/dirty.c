@@ -181,8 +181,8 @@ ing_inbox_restart(struct ing_inbox *b, uint32_t time_s, uint32_t time_i, bool is
     buf_clear(&d->position.token);
     d->position.time_s = time_s;
     d->position.time_i = time_i + is_behind;
-    d->time_s = is_behind ? time_s : d->time_s;
-    d->time_i = is_behind ? time_i : d->time_i;
+    d->time_s = time_s;
+    d->time_i = time_i;
     d->rebuild |= rebuild;
     pthread_cond_signal(&b->wake);
     pthread_mutex_unlock(&b->lock);

@@ -79,8 +79,9 @@ struct ing_note {
 };
 MUST_USE bool ing_inbox_put(struct ing_inbox *b, const struct ing_note *note);
 /*
- * A new start: the position is behind this time (is_behind: without its own
- * operations, which reads are then told to show) and no token.
+ * A new start: the position is this time (is_behind: without its own
+ * operations) and no token. Reads are told to show at least this time: events
+ * before it will not come.
  */
 void ing_inbox_restart(struct ing_inbox *b, uint32_t time_s, uint32_t time_i, bool is_behind,
                        uint64_t rebuild);

@@ -81,6 +81,12 @@ await_position(struct ing_mongo *m)
         if (!ing_position_is_set(&m->resume.position))
             (void)ing_inbox_sleep(&m->inbox, 20000); /* the loop looks at closed */
     }
+    /*
+     * What happened before a start by time comes as no event: scans must show
+     * it, though it may not be majority-committed at this moment.
+     */
+    m->resume.read_s = m->resume.position.time_s;
+    m->resume.read_i = m->resume.position.time_i;
     return !ing_inbox_is_closed(&m->inbox);
 }
 
@@ -95,7 +101,9 @@ take(struct ing_mongo *m, struct ing_round *r)
     ing_inbox_take(&m->inbox, is_busy ? 0 : IDLE_WAIT_US, is_busy ? 0 : m->options.coalesce_us,
                    m->options.batch_docs, &r->dirty);
     r->taken_wall_us = clock_wall_us();
-    if (r->dirty.time_s) { /* reads from now on show at least this */
+    if (r->dirty.time_s > m->resume.read_s ||
+        (r->dirty.time_s == m->resume.read_s && r->dirty.time_i > m->resume.read_i)) {
+        /* Reads from now on show at least this. */
         m->resume.read_s = r->dirty.time_s;
         m->resume.read_i = r->dirty.time_i;
     }

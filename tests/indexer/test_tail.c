@@ -44,6 +44,23 @@ bootstraps_what_was_there(void **state)
     rig_fini(&r);
 }
 
+/* What was written a moment before the first start is not majority-committed yet. */
+static void
+misses_nothing_written_just_before(void **state)
+{
+    for (int round = 0; round < 8; round++) {
+        struct rig r;
+        rig_init(&r, *state);
+        world_emotes(&r, 0, 10);
+        for (unsigned i = 0; i < 10; i++)
+            world_emote(&r, 100 + i, "last", 1);
+        rig_open(&r);
+        assert_true(rig_wait_ready(&r));
+        assert_int_equal(rig_count(&r, "emotes"), 20);
+        rig_fini(&r);
+    }
+}
+
 static void
 applies_each_kind_of_change(void **state)
 {
@@ -229,6 +246,7 @@ main(int argc, char **argv)
         cmocka_set_test_filter(argv[1]);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(bootstraps_what_was_there),
+        cmocka_unit_test(misses_nothing_written_just_before),
         cmocka_unit_test(applies_each_kind_of_change),
         cmocka_unit_test(drops_write_backs_and_nothing_else),
         cmocka_unit_test(takes_bad_documents_in_its_stride),
