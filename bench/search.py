@@ -183,8 +183,11 @@ class Bench:
             self.busy.append(busy_share())
             rows = self.fill(server, corpus)
             n, seconds = sum(r[1] for r in rows), sum(r[2] for r in rows)
+            cpu = server.cpu_seconds()
             self.table.add('import over HTTP, one connection', server.name, n / seconds, f'{n / seconds:,.0f} documents/s',
                            '60,000/s')
+            if cpu is not None:
+                self.table.add('import: processor time of a document', server.name, cpu / n, f'{cpu / n * 1e6:.1f} us')
             for name, m, s in rows:
                 if m > 1000:
                     self.table.add(f'import of {m:,} {name}', server.name, m / s, f'{m / s:,.0f} documents/s')
@@ -400,7 +403,8 @@ class Bench:
         a = self.args
         out = [f'# Searches, {time.strftime("%Y-%m-%d", time.gmtime())}', '',
                f'Machine: {machine()}. Before each measurement other programs used '
-               f'{100 * statistics.mean(self.busy):.0f} % of it (at most {100 * max(self.busy):.0f} %).', '',
+               f'{100 * statistics.mean(self.busy):.0f} % of it (at most {100 * max(self.busy):.0f} %)'
+               + (f'; everything here ran at nice {os.nice(0)}.' if os.nice(0) else '.'), '',
                f'Corpus: {a.emotes:,} emotes, {a.users:,} users, 120 roles, {a.queries:,} searches, seed {a.seed} '
                f'(bench/make_corpus.py); every measurement {a.seconds:g} s.', '', self.table.markdown()]
         if self.kinds:

@@ -12,6 +12,7 @@ import urllib.parse
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 IMPORT_LINES = 10000
+KEPT_S = 20  # servers end idle connections some time after
 
 
 class Api:
@@ -19,12 +20,16 @@ class Api:
 
     def __init__(self, name, host, port, key):
         self.name, self.host, self.port, self.key = name, host, port, key
-        self.connection = None
+        self.connection, self.asked_at = None, 0
 
     def ask(self, method, path, body=None):
-        """(status, bytes) over a kept connection."""
+        """(status, bytes) over a kept connection, or a new one if the server closed it meanwhile."""
+        if self.connection and time.monotonic() - self.asked_at > KEPT_S:
+            self.connection.close()
+            self.connection = None
         if not self.connection:
             self.connection = http.client.HTTPConnection(self.host, self.port, timeout=600)
+        self.asked_at = time.monotonic()
         try:
             self.connection.request(method, path, body=body, headers={'X-TYPESENSE-API-KEY': self.key})
             answer = self.connection.getresponse()
