@@ -108,7 +108,7 @@ probe_all(void *arg)
     char path[256];
     snprintf(path, sizeof path,
              "/collections/emotes/documents/search?q=*&filter_by=score_top_daily:%%3E%%3D%d"
-             "&sort_by=score_top_daily:desc&per_page=100&include_fields=id",
+             "&sort_by=score_top_daily:desc&per_page=250&include_fields=id",
              FIRST_NUMBER);
     if (probe_open(f->url, f->key, &probe, &err) != RC_OK)
         atomic_store(&f->has_failed, true);
