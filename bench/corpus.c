@@ -62,6 +62,19 @@ corpus_n(const struct corpus *c, enum corpus_kind kind)
     return n[kind];
 }
 
+/* The file is grouped by source: the names that people know best come first. */
+static int
+compare_fame(const void *a, const void *b)
+{
+    const struct bench_name *x = a, *y = b;
+    uint64_t fame_x = x->n_tags ? UINT64_MAX : x->popularity;
+    uint64_t fame_y = y->n_tags ? UINT64_MAX : y->popularity;
+    if (fame_x != fame_y)
+        return fame_x > fame_y ? -1 : 1;
+    uint64_t hash_x = hash64(x->name), hash_y = hash64(y->name);
+    return hash_x < hash_y ? -1 : hash_x > hash_y;
+}
+
 enum rc
 corpus_open(const struct corpus_options *options, struct corpus *out, struct err *err)
 {
@@ -77,6 +90,7 @@ corpus_open(const struct corpus_options *options, struct corpus *out, struct err
             return rc;
         }
     }
+    qsort(c.emotes.v, c.emotes.n, sizeof *c.emotes.v, compare_fame);
     c.n_roles = c.roles.n < ROLES_MAX ? (uint32_t)c.roles.n : ROLES_MAX;
     *out = c;
     return RC_OK;

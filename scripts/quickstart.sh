@@ -67,7 +67,7 @@ Tailfin answers on $url (admin key: demo). Try, in another terminal:
 
   curl '$url/collections/emotes/documents/search?q=kappa&query_by=default_name,tags&per_page=5&include_fields=default_name,tags&x-typesense-api-key=demo'
   curl '$url/collections/emotes/documents/search?q=peepohapy&query_by=default_name&sort_by=score_top_all_time:desc&include_fields=default_name,score_top_all_time&x-typesense-api-key=demo'
-  curl '$url/collections/users/documents/search?q=ninja&query_by=twitch_names&filter_by=role_rank:>=0&include_fields=twitch_names&x-typesense-api-key=demo'
+  curl '$url/collections/users/documents/search?q=ninja&query_by=twitch_names&filter_by=role_rank:%3E0&include_fields=twitch_names&x-typesense-api-key=demo'
 
 Or: build/release/tailfin search emotes kappa --url $url --api-key demo
 
