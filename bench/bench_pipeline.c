@@ -185,8 +185,11 @@ open_target(struct target *t, const char *dir, const char *uri, const struct sch
     t->metrics = metrics_new();
     t->log = log_new(stderr, LOG_WARN);
     enum rc rc = fs_open_host(dir, &t->fs, &err);
-    struct idx_options io = {.fs = t->fs, .refresh_us = 20000, .commit_us = 1000000,
-                             .ram_bytes_max = 64 << 20, .n_merge_threads = 1,
+    struct idx_options io = {.fs = t->fs,
+                             .refresh_us = 20000,
+                             .commit_us = 1000000,
+                             .ram_bytes_max = 64 << 20,
+                             .n_merge_threads = 1,
                              .metrics = t->metrics};
     if (!rc)
         rc = idx_open(&io, &t->idx, &err);
@@ -208,7 +211,8 @@ open_target(struct target *t, const char *dir, const char *uri, const struct sch
 static uint64_t
 count(struct target *t, const char *collection)
 {
-    const struct idx_collection *c = idx_snapshot_find(idx_reader_begin(t->reader), span_str(collection));
+    const struct idx_collection *c =
+        idx_snapshot_find(idx_reader_begin(t->reader), span_str(collection));
     uint64_t n = c ? c->n_docs : 0;
     idx_reader_end(t->reader);
     return n;
@@ -266,7 +270,8 @@ measure_updates(struct target *t, struct world *w)
     uint64_t n = metrics_read(t->metrics, M_FETCHED) - fetched;
     printf("updates: %llu applied in %.2f s, %.0f/s (MongoDB took %.2f s to write them)\n",
            (unsigned long long)n, (double)(clock_us() - began_us) / 1e6,
-           (double)n * 1e6 / (double)(clock_us() - began_us), (double)(written_us - began_us) / 1e6);
+           (double)n * 1e6 / (double)(clock_us() - began_us),
+           (double)(written_us - began_us) / 1e6);
     bson_destroy(update);
     mongoc_collection_destroy(c);
 }

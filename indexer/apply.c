@@ -89,8 +89,8 @@ members_differ(const struct ing_feed *f, struct span a_text, struct span b_text)
                                                           : no_names;
     struct arena arena = {0};
     struct json a, b;
-    bool is_different = *names && (json_parse(a_text, &arena, &a, NULL) ||
-                                   json_parse(b_text, &arena, &b, NULL));
+    bool is_different =
+        *names && (json_parse(a_text, &arena, &a, NULL) || json_parse(b_text, &arena, &b, NULL));
     struct buf texts[2] = {{0}, {0}};
     for (; *names && !is_different; names++) {
         static const struct json none = {.type = JSON_NULL};
@@ -264,8 +264,7 @@ ing_state_put(struct ing_mongo *m, struct idx_batch *b)
 }
 
 static enum rc
-chunk_begin(struct chunk *c, struct ing_mongo *m, struct ing_feed *f, bool is_scan,
-            struct err *err)
+chunk_begin(struct chunk *c, struct ing_mongo *m, struct ing_feed *f, bool is_scan, struct err *err)
 {
     *c = (struct chunk){.m = m,
                         .feed = f,
@@ -391,8 +390,7 @@ ing_apply_slice(struct ing_mongo *m, struct ing_feed *f, size_t max_docs, struct
     }
     if (n < max_docs + (after.n > 0)) {
         f->state->is_scanning = false;
-        mongoc_client_session_get_operation_time(m->client.session, &m->scan_end_s,
-                                                 &m->scan_end_i);
+        mongoc_client_session_get_operation_time(m->client.session, &m->scan_end_s, &m->scan_end_i);
         m->n_idles_needed = 2;
     }
     if (c.last.n) {

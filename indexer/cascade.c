@@ -8,6 +8,17 @@
 
 /* ---- documents that show edges: roles, products, ... ---- */
 
+static void
+touch_live(struct ing_round *r, const struct ing_feed *f, const struct idx_view *v,
+           const uint32_t *docs, uint32_t n)
+{
+    char text[IDX_ID_MAX];
+    for (uint32_t i = 0; i < n; i++) {
+        if (v->live[docs[i] / 64] >> docs[i] % 64 & 1)
+            ing_round_touch_id(r, f, idx_segment_id(v->segment, docs[i], text));
+    }
+}
+
 /* Ids of the live documents that have the value in an exact string field. */
 static void
 touch_with_value(struct ing_round *r, const struct ing_feed *f, const struct idx_collection *c,
@@ -21,13 +32,8 @@ touch_with_value(struct ing_round *r, const struct ing_feed *f, const struct idx
             continue;
         struct idx_posting p;
         idx_posting_begin(&p, terms, ord);
-        while ((n = idx_posting_next(&p, docs)) > 0) {
-            for (uint32_t k = 0; k < n; k++) {
-                char text[IDX_ID_MAX];
-                if (v->live[docs[k] / 64] >> docs[k] % 64 & 1)
-                    ing_round_touch_id(r, f, idx_segment_id(v->segment, docs[k], text));
-            }
-        }
+        while ((n = idx_posting_next(&p, docs)) > 0)
+            touch_live(r, f, v, docs, n);
     }
 }
 

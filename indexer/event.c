@@ -80,8 +80,8 @@ ing_event_read(const bson_t *doc, struct ing_change *out)
 {
     bson_iter_t at;
     *out = (struct ing_change){.kind = kind_of(text_at(doc, "operationType")),
-                              .collection = text_at(doc, "ns.coll"),
-                              .other = text_at(doc, "to.coll")};
+                               .collection = text_at(doc, "ns.coll"),
+                               .other = text_at(doc, "to.coll")};
     if (bson_iter_init_find(&at, doc, "clusterTime") && BSON_ITER_HOLDS_TIMESTAMP(&at))
         bson_iter_timestamp(&at, &out->time_s, &out->time_i);
     if (out->kind == ING_EVENT_DOCUMENT && !find_path(doc, "documentKey._id", &out->id))

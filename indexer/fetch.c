@@ -1,11 +1,19 @@
 /* Finds with our projection, session and read concern; nothing else reads documents. */
 #include "indexer/fetch.h"
 
+#include <pthread.h>
+
+#include "base/buf.h"
+#include "base/bytes.h"
+#include "base/queue.h"
+
+/* Documents of a slice: in a reply of the server, in a parcel; parcels that may wait. */
+enum { REPLY_DOCS = 500, PARCEL_DOCS = 100, PARCELS = 8 };
+
 static mongoc_collection_t *
 collection_of(struct ing_client *c, const char *name)
 {
-    mongoc_collection_t *collection =
-        mongoc_client_get_collection(c->client, c->database, name);
+    mongoc_collection_t *collection = mongoc_client_get_collection(c->client, c->database, name);
     mongoc_read_concern_t *concern = mongoc_read_concern_new();
     mongoc_read_concern_set_level(concern, MONGOC_READ_CONCERN_LEVEL_MAJORITY);
     mongoc_collection_set_read_concern(collection, concern);
@@ -13,8 +21,83 @@ collection_of(struct ing_client *c, const char *name)
     return collection;
 }
 
+/*
+ * Reading ahead: a thread takes documents from the cursor, and so has the
+ * server make the next reply, while the caller works on those before. The
+ * client is that thread's until it is joined.
+ */
+struct ahead {
+    mongoc_cursor_t *cursor;
+    struct queue *parcels; /* of struct buf: documents one behind the other */
+};
+
+static void *
+ahead_main(void *arg)
+{
+    struct ahead *a = arg;
+    const bson_t *doc;
+    bool has_more = true;
+    while (has_more) {
+        struct buf *parcel = xcalloc(1, sizeof *parcel);
+        size_t n = 0;
+        while (n < PARCEL_DOCS && (has_more = mongoc_cursor_next(a->cursor, &doc))) {
+            buf_put(parcel, bson_get_data(doc), doc->len);
+            n++;
+        }
+        bool is_taken = queue_push(a->parcels, parcel);
+        must(is_taken); /* closed below only */
+    }
+    queue_close(a->parcels);
+    return NULL;
+}
+
+static size_t
+hand_out(const struct ing_fetch *f, const struct buf *parcel)
+{
+    size_t n = 0;
+    for (size_t at = 0; at < parcel->n; n++) {
+        uint32_t n_bytes = load_u32(parcel->p + at);
+        bson_t doc;
+        bool is_sound = bson_init_static(&doc, (const uint8_t *)parcel->p + at, n_bytes);
+        must(is_sound);
+        f->each(f->arg, &doc);
+        at += n_bytes;
+    }
+    return n;
+}
+
+static size_t
+each_ahead(const struct ing_fetch *f, mongoc_cursor_t *cursor)
+{
+    struct ahead a = {cursor, queue_new(PARCELS)};
+    struct buf *parcel;
+    pthread_t thread;
+    size_t n = 0;
+    must(pthread_create(&thread, NULL, ahead_main, &a) == 0);
+    (void)pthread_setname_np(thread, "mongo-ahead"); /* for top and gdb only */
+    while ((parcel = queue_pop(a.parcels, UINT64_MAX))) {
+        n += hand_out(f, parcel);
+        buf_fini(parcel);
+        free(parcel);
+    }
+    must(pthread_join(thread, NULL) == 0);
+    queue_free(a.parcels);
+    return n;
+}
+
+static size_t
+each_here(const struct ing_fetch *f, mongoc_cursor_t *cursor)
+{
+    const bson_t *doc;
+    size_t n = 0;
+    for (; mongoc_cursor_next(cursor, &doc); n++)
+        f->each(f->arg, doc);
+    return n;
+}
+
 static enum rc
-run(const struct ing_fetch *f, const bson_t *filter, bson_t *opts, size_t *n, struct err *err)
+run(const struct ing_fetch *f, const bson_t *filter, bson_t *opts, bool is_ahead, size_t *n,
+    struct err *err)
 {
     bson_error_t error;
     enum rc rc = ing_client_session(f->client, 0, 0, err);
@@ -24,11 +107,7 @@ run(const struct ing_fetch *f, const bson_t *filter, bson_t *opts, size_t *n, st
         return ing_source_error(&error, "using a session", err);
     mongoc_collection_t *collection = collection_of(f->client, f->collection);
     mongoc_cursor_t *cursor = mongoc_collection_find_with_opts(collection, filter, opts, NULL);
-    const bson_t *doc;
-    while (mongoc_cursor_next(cursor, &doc)) {
-        f->each(f->arg, doc);
-        (*n)++;
-    }
+    *n = is_ahead ? each_ahead(f, cursor) : each_here(f, cursor);
     if (mongoc_cursor_error(cursor, &error))
         rc = ing_source_error(&error, "reading documents", err);
     mongoc_cursor_destroy(cursor);
@@ -56,7 +135,7 @@ ing_fetch_keys(const struct ing_fetch *f, const struct span *ids, size_t n, stru
     bson_append_document(&opts, "projection", -1, f->fields);
     bson_append_int32(&opts, "batchSize", -1, (int32_t)n + 1); /* one reply, cursor closed */
     size_t n_found = 0;
-    enum rc rc = run(f, &filter, &opts, &n_found, err);
+    enum rc rc = run(f, &filter, &opts, false, &n_found, err);
     bson_destroy(&opts);
     bson_destroy(&filter);
     return rc;
@@ -78,9 +157,10 @@ ing_fetch_slice(const struct ing_fetch *f, struct span after, size_t max_docs, s
     bson_append_document(&opts, "sort", -1, order);
     bson_append_document(&opts, "projection", -1, f->fields);
     bson_append_int64(&opts, "limit", -1, (int64_t)max_docs);
-    bson_append_int32(&opts, "batchSize", -1, (int32_t)max_docs + 1);
+    size_t n_reply = max_docs < REPLY_DOCS ? max_docs + 1 : REPLY_DOCS;
+    bson_append_int32(&opts, "batchSize", -1, (int32_t)n_reply);
     *n = 0;
-    enum rc rc = run(f, &filter, &opts, n, err);
+    enum rc rc = run(f, &filter, &opts, max_docs > PARCEL_DOCS, n, err);
     bson_destroy(order);
     bson_destroy(&opts);
     bson_destroy(&filter);
@@ -94,7 +174,7 @@ ing_fetch_where(const struct ing_fetch *f, const bson_t *filter, size_t max_docs
     bson_append_document(&opts, "projection", -1, f->fields);
     bson_append_int64(&opts, "limit", -1, (int64_t)max_docs);
     size_t n = 0;
-    enum rc rc = run(f, filter, &opts, &n, err);
+    enum rc rc = run(f, filter, &opts, false, &n, err);
     bson_destroy(&opts);
     return rc;
 }

@@ -41,10 +41,14 @@ MUST_USE enum rc ing_mongo_start(const struct ing_mongo_options *options, struct
 void ing_mongo_stop(struct ing_mongo *m);
 /* Every collection of the profile has a complete generation. Any thread. */
 bool ing_mongo_is_ready(struct ing_mongo *m);
-/* Appends `"key":value` members for /health and /admin/status: state, lag, errors, progress. Any thread. */
+/* Appends `"key":value` members for /health and /admin/status: state, lag, errors. Any thread. */
 void ing_mongo_write_health(struct ing_mongo *m, struct buf *out);
 void ing_mongo_write_status(struct ing_mongo *m, struct buf *out);
-/* Begins a full rebuild of these collections (none: all) aside; RC_CONFLICT if one is running, RC_ABSENT for an unknown name. */
+/*
+ * Begins a full rebuild of these collections (none: all) aside, with users
+ * added to any relation; RC_CONFLICT if one is running, RC_ABSENT for an
+ * unknown name.
+ */
 MUST_USE enum rc ing_mongo_reindex(struct ing_mongo *m, const struct span *names, size_t n,
                                    struct err *err);
 /*

@@ -79,10 +79,10 @@ update(struct ing_client *c, const bson_t *filter, const bson_t *change, const b
 {
     bson_error_t error;
     bson_t reply;
-    mongoc_collection_t *collection = opts && bson_has_field(opts, "sessionId")
-                                          ? mongoc_client_get_collection(c->client, c->database,
-                                                                         "tailfin_lease")
-                                          : lease_collection(c);
+    mongoc_collection_t *collection =
+        opts && bson_has_field(opts, "sessionId")
+            ? mongoc_client_get_collection(c->client, c->database, "tailfin_lease")
+            : lease_collection(c);
     enum rc rc = RC_OK;
     *n = 0;
     if (!mongoc_collection_update_one(collection, filter, change, opts, &reply, &error)) {
@@ -102,11 +102,10 @@ update(struct ing_client *c, const bson_t *filter, const bson_t *change, const b
 static enum rc
 take(struct ing_lease *l, struct ing_client *c, bool is_there, struct err *err)
 {
-    bson_t *filter = is_there
-                         ? BCON_NEW("_id", BCON_UTF8("writeback"), "holder", BCON_UTF8(l->other),
-                                    "epoch", BCON_INT64(l->other_epoch), "beat",
-                                    BCON_INT64(l->other_beat))
-                         : BCON_NEW("_id", BCON_UTF8("writeback"));
+    bson_t *filter =
+        is_there ? BCON_NEW("_id", BCON_UTF8("writeback"), "holder", BCON_UTF8(l->other), "epoch",
+                            BCON_INT64(l->other_epoch), "beat", BCON_INT64(l->other_beat))
+                 : BCON_NEW("_id", BCON_UTF8("writeback"));
     bson_t *change = is_there ? BCON_NEW("$set", "{", "holder", BCON_UTF8(l->holder), "epoch",
                                          BCON_INT64(l->other_epoch + 1), "beat", BCON_INT64(0), "}")
                               : BCON_NEW("$setOnInsert", "{", "holder", BCON_UTF8(l->holder),
@@ -136,8 +135,8 @@ watch(struct ing_lease *l, struct ing_client *c, struct err *err)
     if (rc)
         return rc;
     bool is_ours = is_there && strcmp(holder, l->holder) == 0;
-    bool has_moved = strcmp(holder, l->other) != 0 || epoch != l->other_epoch ||
-                     beat != l->other_beat;
+    bool has_moved =
+        strcmp(holder, l->other) != 0 || epoch != l->other_epoch || beat != l->other_beat;
     if (is_ours) {
         l->state = ING_LEASE_HELD;
         l->epoch = epoch;

@@ -131,7 +131,7 @@ begin_rebuilds(struct ing_mongo *m, const struct ing_round *r)
     if (want_cancel)
         ing_rebuild_cancel(m);
     if (r->dirty.rebuild)
-        ing_rebuild_begin(m, r->dirty.rebuild, "the source was dropped, renamed or lost its history");
+        ing_rebuild_begin(m, r->dirty.rebuild, "dropped, renamed, or history lost");
     if (wanted)
         ing_rebuild_begin(m, wanted, "asked for");
 }
@@ -158,29 +158,36 @@ apply(struct ing_mongo *m, struct ing_round *r)
 
 /* False if the pipeline is stopping: then the position must not be saved. */
 static bool
-apply_stage(struct ing_mongo *m, struct ing_round *r, unsigned stage)
+apply_feed(struct ing_mongo *m, struct ing_feed *f, const struct ing_work *w)
 {
-    for (unsigned i = 0; i < m->n_feeds; i++) {
-        struct ing_feed *f = &m->feeds[i];
-        const struct ing_work *w = &r->work[i];
-        unsigned n_tries = 0;
-        for (size_t at = 0; f->stage == stage && at < w->n;) {
-            struct err err;
-            size_t n = w->n - at < m->chunk_docs ? w->n - at : m->chunk_docs;
-            enum rc rc = ing_apply_keys(m, f, w->ids + at, n, &err);
-            if (rc) {
-                m->chunk_docs = m->chunk_docs > 32 ? m->chunk_docs / 2 : m->chunk_docs;
-                if (!go_on_after(m, "fetching", &err, n_tries++))
-                    return false;
-                continue;
-            }
-            at += n;
-            n_tries = 0;
-            if (m->chunk_docs < m->options.batch_docs)
-                m->chunk_docs++;
+    unsigned n_tries = 0;
+    for (size_t at = 0; at < w->n;) {
+        struct err err;
+        size_t n = w->n - at < m->chunk_docs ? w->n - at : m->chunk_docs;
+        enum rc rc = ing_apply_keys(m, f, w->ids + at, n, &err);
+        if (rc) {
+            m->chunk_docs = m->chunk_docs > 32 ? m->chunk_docs / 2 : m->chunk_docs;
+            if (!go_on_after(m, "fetching", &err, n_tries++))
+                return false;
+            continue;
         }
+        at += n;
+        n_tries = 0;
+        if (m->chunk_docs < m->options.batch_docs)
+            m->chunk_docs++;
     }
     return true;
+}
+
+static bool
+apply_stage(struct ing_mongo *m, struct ing_round *r, unsigned stage)
+{
+    bool is_open = true;
+    for (unsigned i = 0; i < m->n_feeds && is_open; i++) {
+        if (m->feeds[i].stage == stage)
+            is_open = apply_feed(m, &m->feeds[i], &r->work[i]);
+    }
+    return is_open;
 }
 
 /* One slice, so that changes never wait long for a scan. */
@@ -221,8 +228,7 @@ save(struct ing_mongo *m, const struct ing_round *r)
     const struct ing_dirty_set *d = &r->dirty;
     uint64_t now_us = clock_us();
     bool has_work = d->keys.n > 0 || d->rebuild;
-    if (ing_position_is_set(&d->position) &&
-        !ing_position_eq(&d->position, &m->resume.position)) {
+    if (ing_position_is_set(&d->position) && !ing_position_eq(&d->position, &m->resume.position)) {
         ing_position_copy(&m->resume.position, &d->position);
         m->has_moved = true;
     }
@@ -279,8 +285,7 @@ go_on_after(struct ing_mongo *m, const char *what, const struct err *err, unsign
 void
 ing_mongo_options_init(struct ing_mongo_options *o)
 {
-    *o = (struct ing_mongo_options){
-        .coalesce_us = 5000, .batch_docs = 1000, .sweep_us = 60000000};
+    *o = (struct ing_mongo_options){.coalesce_us = 5000, .batch_docs = 1000, .sweep_us = 60000000};
 }
 
 static enum ing_feed_kind
@@ -310,9 +315,9 @@ feed_init(struct ing_mongo *m, struct ing_feed *f, const struct sch_collection *
     f->schema = c;
     f->source = ing_mapping_source(f->mapping);
     f->kind = kind_of(c->name);
-    f->stage = ing_mapping_is_derived(f->mapping)  ? ING_STAGE_DERIVED
-               : f->kind == ING_FEED_EDGES ? ING_STAGE_EDGES
-                                           : ING_STAGE_OWN;
+    f->stage = ing_mapping_is_derived(f->mapping) ? ING_STAGE_DERIVED
+               : f->kind == ING_FEED_EDGES        ? ING_STAGE_EDGES
+                                                  : ING_STAGE_OWN;
     f->fingerprint = ing_mapping_fingerprint(f->mapping);
     bson_copy_to(ing_mapping_projection(f->mapping), &f->fields);
     if (m->options.writeback == ING_WRITEBACK_FULL)
@@ -346,8 +351,8 @@ static enum rc
 resume_init(struct ing_mongo *m, struct err *err)
 {
     struct arena arena = {0};
-    enum rc rc = ing_resume_read(idx_state(m->options.idx, SPAN_LIT("mongo"), &arena), &m->resume,
-                                 err);
+    enum rc rc =
+        ing_resume_read(idx_state(m->options.idx, SPAN_LIT("mongo"), &arena), &m->resume, err);
     arena_fini(&arena);
     if (rc)
         return rc;

@@ -109,8 +109,7 @@ static uint32_t
 create(struct ing_mongo *m, struct idx_batch *b, const struct ing_feed *f)
 {
     uint32_t uid = idx_new_uid(m->options.idx);
-    idx_batch_create(b, uid, f->schema,
-                     tkz_fingerprint(ing_mapping_analyzer(f->mapping)));
+    idx_batch_create(b, uid, f->schema, tkz_fingerprint(ing_mapping_analyzer(f->mapping)));
     return uid;
 }
 

@@ -58,8 +58,7 @@ ing_resume_cascade_remove(struct ing_resume *r, size_t i)
     arena_fini(&r->cascades[i].arena);
     free(r->cascades[i].ids);
     r->n_cascades--;
-    memmove(&r->cascades[i], &r->cascades[i + 1],
-            (r->n_cascades - i) * sizeof *r->cascades);
+    memmove(&r->cascades[i], &r->cascades[i + 1], (r->n_cascades - i) * sizeof *r->cascades);
 }
 
 /* ---- writing ---- */
@@ -224,11 +223,10 @@ ing_resume_read(struct span text, struct ing_resume *out, struct err *err)
 {
     struct ing_resume r = {0};
     bson_t doc;
-    if (text.n > 0 &&
-        (!bson_init_static(&doc, (const uint8_t *)text.p, text.n) ||
-         !bson_validate(&doc, BSON_VALIDATE_NONE, NULL) || !read_all(&doc, &r))) {
+    if (text.n > 0 && (!bson_init_static(&doc, (const uint8_t *)text.p, text.n) ||
+                       !bson_validate(&doc, BSON_VALIDATE_NONE, NULL) || !read_all(&doc, &r))) {
         ing_resume_fini(&r);
-        return err_set(err, RC_CORRUPT, "the stored position of the MongoDB pipeline is not readable");
+        return err_set(err, RC_CORRUPT, "the stored state of the MongoDB pipeline is not readable");
     }
     *out = r;
     return RC_OK;

@@ -101,9 +101,9 @@ ing_client_now(struct ing_client *c, uint32_t *time_s, uint32_t *time_i, struct 
     bson_error_t error = {0};
     bson_t opts = BSON_INITIALIZER, reply;
     bson_t *ping = BCON_NEW("ping", BCON_INT32(1));
-    bool is_ok = mongoc_client_session_append(c->session, &opts, &error) &&
-                 mongoc_client_command_with_opts(c->client, c->database, ping, NULL, &opts, &reply,
-                                                 &error);
+    bool is_ok =
+        mongoc_client_session_append(c->session, &opts, &error) &&
+        mongoc_client_command_with_opts(c->client, c->database, ping, NULL, &opts, &reply, &error);
     if (is_ok)
         bson_destroy(&reply);
     bson_destroy(&opts);

@@ -108,10 +108,11 @@ put_scan(const struct ing_feed *f, struct buf *out)
     uint64_t took_us = end_us > f->began_us ? end_us - f->began_us : 1;
     double rate = (double)f->n_scanned * 1e6 / (double)took_us;
     bool is_waiting = f->shows_scanning && f->n_scanned == 0;
-    put_str(out, "state", is_waiting          ? "waiting"
-                          : f->shows_scanning ? "scanning"
-                          : f->shows_aside    ? "scanned"
-                                              : "done");
+    put_str(out, "state",
+            is_waiting          ? "waiting"
+            : f->shows_scanning ? "scanning"
+            : f->shows_aside    ? "scanned"
+                                : "done");
     put_u64(out, "documents", f->n_scanned);
     put_u64(out, "estimated", f->n_estimate > f->n_scanned ? f->n_estimate : f->n_scanned);
     put_u64(out, "documents_per_s", (uint64_t)rate);
@@ -181,8 +182,7 @@ ing_mongo_write_reindex(struct ing_mongo *m, struct buf *out)
 /* ---- commands ---- */
 
 static enum rc
-feeds_named(struct ing_mongo *m, const struct span *names, size_t n, uint64_t *out,
-            struct err *err)
+feeds_named(struct ing_mongo *m, const struct span *names, size_t n, uint64_t *out, struct err *err)
 {
     uint64_t bits = 0;
     for (size_t i = 0; i < n; i++) {

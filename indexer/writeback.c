@@ -19,8 +19,8 @@
 #include "indexer/lease.h"
 
 enum {
-    ROOM_DOCS = 50000,   /* queued before the apply thread waits */
-    SWEEP_DOCS = 10000,  /* of a collection in one sweep */
+    ROOM_DOCS = 50000,  /* queued before the apply thread waits */
+    SWEEP_DOCS = 10000, /* of a collection in one sweep */
     BULK_OPS = 500,
 };
 
@@ -151,7 +151,8 @@ add_update(mongoc_bulk_operation_t *bulk, const struct ing_writeback_item *item,
 
 /* The bulk of items [from, to) of one feed, in the session's transaction. */
 static enum rc
-run_bulk(struct ing_client *client, const struct ing_writeback_item *from, const struct ing_writeback_item *to, struct err *err)
+run_bulk(struct ing_client *client, const struct ing_writeback_item *from,
+         const struct ing_writeback_item *to, struct err *err)
 {
     bson_error_t error;
     bson_t opts = BSON_INITIALIZER;
@@ -173,7 +174,8 @@ run_bulk(struct ing_client *client, const struct ing_writeback_item *from, const
 
 /* Writes items of one feed from *at on, at most max; moves *at behind them. */
 static enum rc
-write_bulk(struct back *b, const struct ing_writeback_item **at, size_t max, size_t *n, struct err *err)
+write_bulk(struct back *b, const struct ing_writeback_item **at, size_t max, size_t *n,
+           struct err *err)
 {
     const struct ing_writeback_item *end = *at;
     mongoc_client_session_t *session;
@@ -202,11 +204,11 @@ write_bulk(struct back *b, const struct ing_writeback_item **at, size_t max, siz
 static bool
 is_refused(struct back *b, const struct err *err)
 {
-    if (err->sys != 20 && err->sys != 263) /* IllegalOperation, OperationNotSupportedInTransaction */
+    if (err->sys != 20 && err->sys != 263) /* both: no transactions here */
         return false;
     b->lease.state = ING_LEASE_REFUSED;
     log_line(b->m->options.log, LOG_ERROR, "indexer", "writeback",
-             "state=refused why=\"the server has no transactions, so write-backs cannot be fenced\"");
+             "state=refused why=\"no transactions: write-backs cannot be fenced\"");
     return true;
 }
 
@@ -221,7 +223,8 @@ write_list(struct back *b, const struct ing_writeback_list *list)
     struct ing_mongo *m = b->m;
     unsigned n_tries = 0;
     size_t max = BULK_OPS;
-    for (const struct ing_writeback_item *at = list->items; at && !ing_inbox_is_closed(&m->inbox);) {
+    for (const struct ing_writeback_item *at = list->items;
+         at && !ing_inbox_is_closed(&m->inbox);) {
         struct err err;
         size_t n = 0;
         enum rc rc = write_bulk(b, &at, max, &n, &err);
@@ -281,8 +284,7 @@ sweep(struct ing_mongo *m, struct ing_client *client)
         struct sweep s = {.m = m, .feed = &m->feeds[i]};
         struct ing_fetch fetch = {client, m->feeds[i].source, fields, sweep_doc, &s};
         struct err err;
-        if (m->feeds[i].kind != ING_FEED_EDGES &&
-            ing_fetch_where(&fetch, filter, SWEEP_DOCS, &err))
+        if (m->feeds[i].kind != ING_FEED_EDGES && ing_fetch_where(&fetch, filter, SWEEP_DOCS, &err))
             ing_trouble(m, "sweeping", &err, m->options.sweep_us);
     }
     bson_destroy(filter);

@@ -277,7 +277,8 @@ check_user(struct naive *v, const bson_t *user, struct compare_result *out)
     rank_roles(v, &reached, &rank, &hoist);
     struct span doc = rig_doc(v->rig, "users", span_str(text), &arena);
     if (doc.p && json_parse(doc, &arena, &json, NULL) == RC_OK) {
-        const struct json *r = json_get(&json, "role_rank"), *h = json_get(&json, "role_hoist_rank");
+        const struct json *r = json_get(&json, "role_rank"),
+                          *h = json_get(&json, "role_hoist_rank");
         const struct json *n = json_get(&json, "entitlements"), *e = json_get(&json, "emotes");
         bool is_right = r && h && n && e && r->i64 == rank && h->i64 == hoist &&
                         n->n == reached.n && e->n == count_emotes(v, user);

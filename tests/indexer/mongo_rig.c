@@ -219,7 +219,8 @@ rig_doc(struct rig *r, const char *collection, struct span id, struct arena *are
     struct span out = {0}, json;
     struct idx_reader *reader = idx_reader_new(r->idx);
     struct idx_doc_reader *docs = idx_doc_reader_new();
-    const struct idx_collection *c = idx_snapshot_find(idx_reader_begin(reader), span_str(collection));
+    const struct idx_collection *c =
+        idx_snapshot_find(idx_reader_begin(reader), span_str(collection));
     uint32_t view, doc;
     if (c && idx_collection_find(c, id, &view, &doc)) {
         must(idx_doc_reader_get(docs, c->views[view].segment, doc, &json, NULL) == RC_OK);
@@ -235,7 +236,8 @@ int64_t
 rig_count(struct rig *r, const char *collection)
 {
     struct idx_reader *reader = idx_reader_new(r->idx);
-    const struct idx_collection *c = idx_snapshot_find(idx_reader_begin(reader), span_str(collection));
+    const struct idx_collection *c =
+        idx_snapshot_find(idx_reader_begin(reader), span_str(collection));
     int64_t n = c ? (int64_t)c->n_docs : -1;
     idx_reader_end(reader);
     idx_reader_free(reader);

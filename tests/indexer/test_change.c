@@ -33,18 +33,23 @@ reads_every_kind_of_event(void **state)
         const char *collection, *other;
     } rows[] = {
         {"{\"operationType\": \"insert\", \"ns\": {\"db\": \"d\", \"coll\": \"emotes\"},"
-         " \"documentKey\": {\"_id\": 1}}", ING_EVENT_DOCUMENT, "emotes", ""},
-        {"{\"operationType\": \"replace\", \"ns\": {\"coll\": \"x\"}, \"documentKey\": {\"_id\": null}}",
+         " \"documentKey\": {\"_id\": 1}}",
+         ING_EVENT_DOCUMENT, "emotes", ""},
+        {"{\"operationType\": \"replace\", \"ns\": {\"coll\": \"x\"},"
+         " \"documentKey\": {\"_id\": null}}",
          ING_EVENT_DOCUMENT, "x", ""},
-        {"{\"operationType\": \"delete\", \"ns\": {\"coll\": \"x\"}, \"documentKey\": {\"_id\": {\"a\": 1}}}",
+        {"{\"operationType\": \"delete\", \"ns\": {\"coll\": \"x\"},"
+         " \"documentKey\": {\"_id\": {\"a\": 1}}}",
          ING_EVENT_DOCUMENT, "x", ""},
         {"{\"operationType\": \"update\", \"ns\": {\"coll\": \"x\"}}", ING_EVENT_OTHER, "x", ""},
         {"{\"operationType\": \"drop\", \"ns\": {\"coll\": \"x\"}}", ING_EVENT_COLLECTION, "x", ""},
         {"{\"operationType\": \"rename\", \"ns\": {\"coll\": \"x\"}, \"to\": {\"coll\": \"y\"}}",
          ING_EVENT_COLLECTION, "x", "y"},
-        {"{\"operationType\": \"dropDatabase\", \"ns\": {\"db\": \"d\"}}", ING_EVENT_DATABASE, "", ""},
+        {"{\"operationType\": \"dropDatabase\", \"ns\": {\"db\": \"d\"}}", ING_EVENT_DATABASE, "",
+         ""},
         {"{\"operationType\": \"invalidate\"}", ING_EVENT_INVALIDATE, "", ""},
-        {"{\"operationType\": \"createIndexes\", \"ns\": {\"coll\": \"x\"}}", ING_EVENT_OTHER, "x", ""},
+        {"{\"operationType\": \"createIndexes\", \"ns\": {\"coll\": \"x\"}}", ING_EVENT_OTHER, "x",
+         ""},
         {"{\"operationType\": 7, \"ns\": 8, \"documentKey\": 9}", ING_EVENT_OTHER, "", ""},
         {"{}", ING_EVENT_OTHER, "", ""},
     };
@@ -208,9 +213,12 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(reads_every_kind_of_event), cmocka_unit_test(keys_tell_types_and_feeds_apart),
-        cmocka_unit_test(position_belongs_to_its_keys), cmocka_unit_test(waits_when_it_is_full),
-        cmocka_unit_test(tokens_tell_their_time),    cmocka_unit_test(errors_are_sorted),
+        cmocka_unit_test(reads_every_kind_of_event),
+        cmocka_unit_test(keys_tell_types_and_feeds_apart),
+        cmocka_unit_test(position_belongs_to_its_keys),
+        cmocka_unit_test(waits_when_it_is_full),
+        cmocka_unit_test(tokens_tell_their_time),
+        cmocka_unit_test(errors_are_sorted),
     };
     mongoc_init();
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -105,7 +105,8 @@ rebuilds_one_collection(void **state)
     struct buf text = {0};
     ing_mongo_write_reindex(r.m, &text);
     buf_putc(&text, 0);
-    assert_non_null(strstr(text.p, "\"emotes\":{\"state\":\"done\",\"documents\":3000,\"estimated\":3000"));
+    assert_non_null(
+        strstr(text.p, "\"emotes\":{\"state\":\"done\",\"documents\":3000,\"estimated\":3000"));
     buf_fini(&text);
     compare_assert_equal(&r);
     rig_fini(&r);

@@ -104,8 +104,8 @@ age_position(struct rig *r)
     struct arena arena = {0};
     struct ing_resume resume;
     struct err err;
-    struct idx_options options = {.refresh_us = 20000, .commit_us = 200000,
-                                  .ram_bytes_max = 64 << 20, .n_merge_threads = 1};
+    struct idx_options options = {
+        .refresh_us = 20000, .commit_us = 200000, .ram_bytes_max = 64 << 20, .n_merge_threads = 1};
     must(fs_open_host(r->dir, &r->fs, &err) == RC_OK);
     options.fs = r->fs;
     must(idx_open(&options, &r->idx, &err) == RC_OK);

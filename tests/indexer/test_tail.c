@@ -74,8 +74,9 @@ applies_each_kind_of_change(void **state)
     world_remove(&r, "emotes", 'e', 2);
     rig_command(&r, "{\"update\": \"emotes\", \"updates\": [{\"q\": {}, \"multi\": true, \"u\":"
                     " {\"$set\": {\"scores.top_daily\": 99}}}]}");
-    rig_command(&r, "{\"update\": \"emotes\", \"updates\": [{\"q\": {\"default_name\": \"replaced\"},"
-                    " \"u\": {\"$unset\": {\"tags\": 1}}}]}");
+    rig_command(&r,
+                "{\"update\": \"emotes\", \"updates\": [{\"q\": {\"default_name\": \"replaced\"},"
+                " \"u\": {\"$unset\": {\"tags\": 1}}}]}");
     assert_true(rig_settle(&r));
     assert_int_equal(rig_count(&r, "emotes"), 10);
     struct arena arena = {0};
@@ -187,8 +188,8 @@ takes_a_document_of_16_megabytes(void **state)
     assert_true(rig_settle(&r));
     struct arena arena = {0};
     char id[27];
-    assert_non_null(strstr(
-        rig_doc(&r, "emotes", span_str(world_text('e', 1, id)), &arena).p, "\"large\""));
+    assert_non_null(
+        strstr(rig_doc(&r, "emotes", span_str(world_text('e', 1, id)), &arena).p, "\"large\""));
     arena_fini(&arena);
     bson_destroy(update);
     mongoc_collection_destroy(c);
@@ -204,8 +205,9 @@ takes_bad_documents_in_its_stride(void **state)
     rig_init(&r, *state);
     rig_open(&r);
     assert_true(rig_wait_ready(&r));
-    rig_command(&r, "{\"insert\": \"emotes\", \"documents\": [{\"_id\": {\"odd\": [1, 2]}},"
-                    " {\"_id\": null}, {\"default_name\": 7, \"tags\": \"none\", \"scores\": []}]}");
+    rig_command(&r,
+                "{\"insert\": \"emotes\", \"documents\": [{\"_id\": {\"odd\": [1, 2]}},"
+                " {\"_id\": null}, {\"default_name\": 7, \"tags\": \"none\", \"scores\": []}]}");
     world_emote(&r, 1, "good", 1);
     assert_true(rig_settle(&r));
     assert_true(rig_status(&r, "bad_documents") >= 2);

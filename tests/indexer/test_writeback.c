@@ -97,14 +97,19 @@ marks_what_is_durable(void **state)
     assert_true(wait_for(&r, "emotes", is_marked, 300));
     assert_true(wait_for(&r, "emote_sets", "{\"emotes_changed_since_reindex\": false}", 1));
     assert_true(wait_for(&r, "roles", "{\"applied_rank\": 10}", 1));
-    assert_true(wait_for(&r, "users", "{\"cached.role_rank\": 10, \"cached.role_hoist_rank\": 10,"
-                                      " \"cached.entitlements\": {\"$size\": 2},"
-                                      " \"cached.entitlements.0.kind\": \"role\","
-                                      " \"cached.entitlements.1.kind\": \"badge\","
-                                      " \"cached.active_emotes\": {\"$size\": 3}}", 1));
-    assert_true(wait_for(&r, "users", "{\"$expr\": {\"$eq\": [\"$cached.emote_set_id\","
-                                      " \"$style.active_emote_set_id\"]}}", 2));
-    assert_true(wait_for(&r, "users", "{\"cached.entitlements.0.role_id\": {\"$exists\": true}}", 1));
+    assert_true(wait_for(&r, "users",
+                         "{\"cached.role_rank\": 10, \"cached.role_hoist_rank\": 10,"
+                         " \"cached.entitlements\": {\"$size\": 2},"
+                         " \"cached.entitlements.0.kind\": \"role\","
+                         " \"cached.entitlements.1.kind\": \"badge\","
+                         " \"cached.active_emotes\": {\"$size\": 3}}",
+                         1));
+    assert_true(wait_for(&r, "users",
+                         "{\"$expr\": {\"$eq\": [\"$cached.emote_set_id\","
+                         " \"$style.active_emote_set_id\"]}}",
+                         2));
+    assert_true(
+        wait_for(&r, "users", "{\"cached.entitlements.0.role_id\": {\"$exists\": true}}", 1));
     /* No echo: what was written back makes no work. */
     assert_true(rig_settle(&r));
     int64_t applied = rig_status(&r, "applied_keys");
@@ -115,7 +120,8 @@ marks_what_is_durable(void **state)
     assert_int_equal(metrics_read(r.metrics, M_WRITEBACKS), written);
     /* A cascade writes the new values too, without touching updated_at. */
     world_role(&r, 1, 33, false);
-    assert_true(wait_for(&r, "users", "{\"cached.role_rank\": 33, \"cached.role_hoist_rank\": 0}", 1));
+    assert_true(
+        wait_for(&r, "users", "{\"cached.role_rank\": 33, \"cached.role_hoist_rank\": 0}", 1));
     assert_true(wait_for(&r, "roles", "{\"applied_rank\": 33}", 1));
     /* Marked documents are left alone by the next start. */
     rig_close(&r);
@@ -136,13 +142,14 @@ marks_are_later_than_a_clock_ahead(void **state)
     rig_open(&r);
     assert_true(rig_wait_ready(&r));
     world_emote(&r, 1, "future", 1);
-    rig_command(&r, "{\"update\": \"emotes\", \"updates\": [{\"q\": {}, \"u\": {\"$set\":"
-                    " {\"updated_at\": {\"$date\": 4000000000000}, \"search_updated_at\": null}}}]}");
+    rig_command(&r,
+                "{\"update\": \"emotes\", \"updates\": [{\"q\": {}, \"u\": {\"$set\":"
+                " {\"updated_at\": {\"$date\": 4000000000000}, \"search_updated_at\": null}}}]}");
     assert_true(wait_for(&r, "emotes", "{\"search_updated_at\": {\"$date\": 4000000000001}}", 1));
     rig_fini(&r);
 }
 
-/* The mark is guarded: a document that changed after it was read is not marked for its old state. */
+/* The mark is guarded: a document that changed after it was read is not marked. */
 static void
 never_marks_what_changed_meanwhile(void **state)
 {
@@ -239,7 +246,7 @@ a_late_holder_is_fenced(void **state)
     clock_sleep_us(1000000);
     assert_int_equal(metrics_read(r.metrics, M_WRITEBACKS), written);
     assert_int_equal(count(&r, "emotes", is_marked), 9);
-    /* "someone" never moves the beat: after a while the lease is taken back, and the list written. */
+    /* "someone" never moves the beat: after a while the lease is taken back. */
     assert_true(wait_for(&r, "emotes", is_marked, 10) || wait_for(&r, "emotes", is_marked, 10));
     rig_fini(&r);
 }

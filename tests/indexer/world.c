@@ -241,10 +241,10 @@ put_node(bson_t *doc, const char *name, char letter, unsigned number)
     static const struct {
         char letter;
         const char *kind, *id_name;
-    } rows[] = {{'u', "user", "user_id"},       {'r', "role", "role_id"},
-                {'b', "badge", "badge_id"},     {'p', "product", "product_id"},
-                {'s', "emote_set", "emote_set_id"},
-                {'g', "global_default_entitlement_group", NULL}};
+    } rows[] = {
+        {'u', "user", "user_id"},           {'r', "role", "role_id"},
+        {'b', "badge", "badge_id"},         {'p', "product", "product_id"},
+        {'s', "emote_set", "emote_set_id"}, {'g', "global_default_entitlement_group", NULL}};
     bson_t node;
     for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
         if (rows[i].letter != letter)
