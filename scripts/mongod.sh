@@ -121,8 +121,8 @@ start() {
     fi
     "$admin" "$uri&directConnection=true" --wait-primary || die "no primary after 30 s"
     if [ -n "${TAILFIN_OWNER_PID:-}" ]; then
-        ( while kill -0 "$TAILFIN_OWNER_PID" 2>/dev/null; do sleep 1; done
-          stop "$dir" ) >/dev/null 2>&1 </dev/null &
+        # In a session of its own: what kills the owner's process group must not kill the watcher.
+        setsid "$here/mongod.sh" watch "$TAILFIN_OWNER_PID" "$dir" >/dev/null 2>&1 </dev/null &
     fi
     echo "mongodb://127.0.0.1:$port/?replicaSet=rs0"
 }
@@ -147,5 +147,8 @@ path) mongod_path ;;
 admin) admin_path ;;
 start) [ $# -ge 2 ] || die "start DIR [PORT]"; start "$2" "${3:-0}" ;;
 stop) [ $# -eq 2 ] || die "stop DIR"; stop "$2" ;;
+watch) # PID DIR: for start
+    while kill -0 "$2" 2>/dev/null; do sleep 1; done
+    stop "$3" ;;
 *) sed -n '2,9s/^# \{0,1\}//p' "$0"; exit 2 ;;
 esac
