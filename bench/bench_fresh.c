@@ -20,11 +20,13 @@
 #include "bench/corpus.h"
 #include "bench/probe.h"
 
-enum { FIRST_NUMBER = 1000000000, PROBE_US = 1000, SETTLE_US = 5000000 };
+enum { PROBE_US = 1000, SETTLE_US = 5000000 };
 
 struct fresh {
     const char *uri, *url, *key;
     uint32_t rate, seconds, n_emotes;
+    uint32_t
+        first_number; /* of this run: above those of the runs before it, which are still there */
     struct corpus corpus;
     uint32_t n_writes;
     _Atomic uint64_t *sent_us; /* by number of the write; 0: not sent */
@@ -69,9 +71,10 @@ write_all(void *arg)
         bson_error_t error;
         corpus_id(&f->corpus, CORPUS_EMOTES, emote_of(f, i), id);
         bson_t *filter = BCON_NEW("_id", BCON_BIN(BSON_SUBTYPE_UUID, id, 16));
-        bson_t *update = BCON_NEW(
-            "$set", "{", "scores.top_daily", BCON_INT32((int32_t)(FIRST_NUMBER + i)), "updated_at",
-            BCON_DATE_TIME((int64_t)(clock_wall_us() / 1000)), "search_updated_at", BCON_NULL, "}");
+        bson_t *update =
+            BCON_NEW("$set", "{", "scores.top_daily", BCON_INT32((int32_t)(f->first_number + i)),
+                     "updated_at", BCON_DATE_TIME((int64_t)(clock_wall_us() / 1000)),
+                     "search_updated_at", BCON_NULL, "}");
         atomic_store(&f->sent_us[i], clock_us());
         if (!mongoc_collection_update_one(emotes, filter, update, NULL, NULL, &error)) {
             fprintf(stderr, "writing: %s\n", error.message);
@@ -109,7 +112,7 @@ probe_all(void *arg)
     snprintf(path, sizeof path,
              "/collections/emotes/documents/search?q=*&filter_by=score_top_daily:%%3E%%3D%d"
              "&sort_by=score_top_daily:desc&per_page=250&include_fields=id",
-             FIRST_NUMBER);
+             (int)f->first_number);
     if (probe_open(f->url, f->key, &probe, &err) != RC_OK)
         atomic_store(&f->has_failed, true);
     while (!atomic_load(&f->is_over) && !atomic_load(&f->has_failed)) {
@@ -221,6 +224,7 @@ int
 main(int argc, char **argv)
 {
     struct fresh f = {.rate = 500, .seconds = 300, .n_emotes = 300000};
+    f.first_number = 1000000000 + (uint32_t)(clock_wall_us() / 60000000 % 2000) * 500000;
     if (argc < 4) {
         fprintf(stderr, "usage: bench_fresh MONGODB_URI TAILFIN_URL KEY [--rate N] [--seconds N] "
                         "[--emotes N]\n");
