@@ -80,21 +80,21 @@ class Table:
     def __init__(self):
         self.rows = {}
 
-    def add(self, what, server, value, text, at_least=''):
-        """at_least: the bar, shown beside it."""
-        row = self.rows.setdefault(what, {'at_least': at_least, 'values': {}})
+    def add(self, what, server, value, text, bar=''):
+        """bar: what the plan asks for, shown beside it."""
+        row = self.rows.setdefault(what, {'bar': bar, 'values': {}})
         row['values'][server] = (value, text)
         print(f'{server:10} {what:64} {text}', flush=True)
 
     def markdown(self):
         servers = list(dict.fromkeys(s for r in self.rows.values() for s in r['values']))
-        head = ['what', 'at least'] + servers + [f'{s} / Tailfin' for s in servers[1:]]
+        head = ['what', 'bar'] + servers + [f'{s} / Tailfin' for s in servers[1:]]
         out = ['| ' + ' | '.join(head) + ' |', '|' + '---|' * len(head)]
         for what, row in self.rows.items():
             values = [row['values'].get(s, (None, '')) for s in servers]
             ours = values[0][0]
             ratios = [f'{v / ours:.2g}' if ours and v else '' for v, _ in values[1:]]
-            out.append('| ' + ' | '.join([what, row['at_least'], *(t for _, t in values), *ratios]) + ' |')
+            out.append('| ' + ' | '.join([what, row['bar'], *(t for _, t in values), *ratios]) + ' |')
         return '\n'.join(out)
 
 
