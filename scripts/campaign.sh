@@ -1,0 +1,44 @@
+#!/usr/bin/env bash
+# The campaigns in full, of which CI runs a tenth: hundreds of kills, a million
+# random requests. On the release build; an hour or more. Prints a line for each.
+#   scripts/campaign.sh [kill] [standalone] [oracle]     default: all
+set -euo pipefail
+. "$(dirname "$0")/lib.sh"
+cd "$root"
+
+run() {
+    local name=$1 begin=$SECONDS
+    shift
+    step "$name"
+    "$@" || fail "$name failed: the seed above repeats it"
+    printf '%s: passed in %d s, load %s\n' "$name" $((SECONDS - begin)) "$(cut -d' ' -f1-3 /proc/loadavg)"
+}
+
+campaign_kill() {
+    run "100 kills under a writer, writeback none" \
+        env TAILFIN_KILLS=100 python3 tests/journey/kill.py build/release/tailfin
+    run "100 kills under a writer, writeback full" \
+        env TAILFIN_KILLS=100 TAILFIN_WRITEBACK=full python3 tests/journey/kill.py build/release/tailfin
+}
+
+campaign_standalone() {
+    run "100 kills during imports and single writes" \
+        env TAILFIN_KILLS=100 python3 tests/journey/standalone.py build/release/tailfin
+}
+
+campaign_oracle() {
+    cmake --preset release -B build/campaign -DTAILFIN_TESTS=ON >/dev/null
+    cmake --build build/campaign --target test_match test_wild >/dev/null
+    run "1,000,000 random requests against the naive oracle" \
+        env TAILFIN_REQUESTS=1000000 build/campaign/tests/test_match
+}
+
+scripts/deps.sh test
+scripts/build.sh release
+[ $# -gt 0 ] || set -- kill standalone oracle
+for name in "$@"; do
+    case $name in
+    kill | standalone | oracle) "campaign_$name" ;;
+    *) fail "there is no campaign $name" ;;
+    esac
+done
