@@ -35,6 +35,15 @@ is_full(const struct idx_fresh *f, uint32_t max_docs, size_t max_bytes)
     return f->n >= max_docs || idx_fresh_n_bytes(f) >= max_bytes;
 }
 
+/* While the one before is under way the builder grows on, within reason, rather than wait. */
+static void
+seal(struct idx *idx, struct idx_generation *g)
+{
+    if (!idx_seal_is_busy(idx) ||
+        is_full(&g->fresh, 2 * IDX_BULK_DOCS_MAX, (size_t)2 * IDX_BULK_BYTES_MAX))
+        idx_seal_start(idx, g);
+}
+
 static void
 put(struct idx *idx, struct idx_generation *g, const struct idx_doc *doc)
 {
@@ -49,7 +58,7 @@ put(struct idx *idx, struct idx_generation *g, const struct idx_doc *doc)
         idx_generation_flush(c, g);
     idx_fresh_add(&g->fresh, g->schema, is_quiet, &d);
     if (is_quiet && is_full(&g->fresh, IDX_BULK_DOCS_MAX, IDX_BULK_BYTES_MAX))
-        idx_seal_start(idx, g);
+        seal(idx, g);
     else if (!is_quiet && is_full(&g->fresh, IDX_FRESH_DOCS_MAX, IDX_FRESH_BYTES_MAX))
         idx_generation_flush(c, g);
     metrics_add(idx->writer.metrics, M_INDEX_PUTS, 1);

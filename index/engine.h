@@ -17,7 +17,7 @@ enum {
     IDX_FRESH_BYTES_MAX = 16 << 20,
     /* Those of quiet generations, for which nobody waits: fewer and larger. */
     IDX_BULK_DOCS_MAX = 32768,
-    IDX_BULK_BYTES_MAX = 48 << 20,
+    IDX_BULK_BYTES_MAX = 40 << 20,
 };
 
 struct idx_waiting { /* a callback and the ticket it waits for */

@@ -41,6 +41,16 @@ idx_seal_start(struct idx *idx, struct idx_generation *g)
     idx_workers_start(&idx->sealers, &s->job);
 }
 
+bool
+idx_seal_is_busy(const struct idx *idx)
+{
+    struct idx_seal *s = idx->writer.seal;
+    int n_done = 1;
+    if (s)
+        must(sem_getvalue(&s->done, &n_done) == 0);
+    return n_done == 0;
+}
+
 void
 idx_seal_settle(struct idx *idx)
 {

@@ -24,6 +24,8 @@ struct idx_seal {
 
 /* Takes the fresh documents (at least one) of g, which is quiet. Settles the one before. */
 void idx_seal_start(struct idx *idx, struct idx_generation *g);
+/* True while settling would have to wait. */
+bool idx_seal_is_busy(const struct idx *idx);
 /*
  * Waits for the seal that is under way, if there is one, and puts its segment
  * into its generation. The wait is for computing, never for the disk, and
