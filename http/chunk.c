@@ -1,5 +1,7 @@
 #include "http/chunk.h"
 
+#include "http/hex.h"
+
 /* Extensions and trailers of one body; nobody uses more. */
 enum { OVERHEAD_MAX = 16 * 1024, DIGITS_MAX = 15 };
 
@@ -23,18 +25,6 @@ enum state {
     BAD
 };
 
-static int
-hex_digit(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    if (c >= 'a' && c <= 'f')
-        return c - 'a' + 10;
-    if (c >= 'A' && c <= 'F')
-        return c - 'A' + 10;
-    return -1;
-}
-
 static bool
 is_text(char c)
 {
@@ -44,7 +34,7 @@ is_text(char c)
 static enum state
 step_size(struct http_chunks *c, char byte)
 {
-    int digit = hex_digit(byte);
+    int digit = http_hex_digit(byte);
     if (digit >= 0) {
         c->left = c->left * 16 + (uint64_t)digit;
         return ++c->n_digits <= DIGITS_MAX ? SIZE : BAD;

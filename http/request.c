@@ -2,17 +2,7 @@
 
 #include <strings.h>
 
-static int
-hex_digit(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    if (c >= 'a' && c <= 'f')
-        return c - 'a' + 10;
-    if (c >= 'A' && c <= 'F')
-        return c - 'A' + 10;
-    return -1;
-}
+#include "http/hex.h"
 
 struct span
 http_decode(struct span s, bool is_form, struct arena *arena)
@@ -26,8 +16,9 @@ http_decode(struct span s, bool is_form, struct arena *arena)
     size_t n = 0;
     for (size_t i = 0; i < s.n; i++) {
         char c = s.p[i];
-        if (c == '%' && i + 2 < s.n && hex_digit(s.p[i + 1]) >= 0 && hex_digit(s.p[i + 2]) >= 0) {
-            c = (char)(hex_digit(s.p[i + 1]) * 16 + hex_digit(s.p[i + 2]));
+        if (c == '%' && i + 2 < s.n && http_hex_digit(s.p[i + 1]) >= 0 &&
+            http_hex_digit(s.p[i + 2]) >= 0) {
+            c = (char)(http_hex_digit(s.p[i + 1]) * 16 + http_hex_digit(s.p[i + 2]));
             i += 2;
         } else if (c == '+' && is_form) {
             c = ' ';
