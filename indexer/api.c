@@ -131,6 +131,18 @@ ing_api_handle(struct ing_api *a, struct http_exchange *x)
 
 /* ---- answers ---- */
 
+bool
+ing_api_read_object(struct http_exchange *x, struct json *out)
+{
+    struct err err = {0};
+    enum rc rc = json_parse(http_exchange_request(x)->body, http_exchange_arena(x), out, &err);
+    if (rc == RC_OK && out->type == JSON_OBJECT)
+        return true;
+    http_reply_error(x, 400, "the body is to be a JSON object%s%s", err.text[0] ? ": " : "",
+                     err.text);
+    return false;
+}
+
 void
 ing_api_refuse(struct http_exchange *x, enum rc rc, const struct err *err)
 {

@@ -68,6 +68,8 @@ void ing_api_succeed(struct ing_api *a,
                      struct http_exchange *x); /* operations that have nothing to do here */
 void ing_api_accept_config(struct ing_api *a, struct http_exchange *x);
 
+/* The body as a JSON object, in the exchange's arena; false: answered with 400. */
+bool ing_api_read_object(struct http_exchange *x, struct json *out);
 /* Answers with rc's status and the error's sentence. */
 void ing_api_refuse(struct http_exchange *x, enum rc rc, const struct err *err);
 /* A JSON answer of these bytes (copied). */

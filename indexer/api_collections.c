@@ -8,21 +8,8 @@
 #include <stdio.h>
 
 #include "base/clock.h"
-#include "base/map.h"
 
 enum { REBUILD_DOCS = 2048 };
-
-static bool
-read_body(struct http_exchange *x, struct json *out)
-{
-    struct err err = {0};
-    enum rc rc = json_parse(http_exchange_request(x)->body, http_exchange_arena(x), out, &err);
-    if (rc == RC_OK && out->type == JSON_OBJECT)
-        return true;
-    http_reply_error(
-        x, 400, rc == RC_OK ? "the body is no JSON object%s" : "the body is no JSON: %s", err.text);
-    return false;
-}
 
 static void
 answer_summary(struct http_exchange *x, int status, const struct sch_collection *c, uint64_t n_docs)
@@ -34,11 +21,9 @@ answer_summary(struct http_exchange *x, int status, const struct sch_collection 
 
 /* A generation of a schema, in a batch that also names it. */
 static void
-put_create(struct ing_api *a, struct idx_batch *batch, const struct sch_collection *schema,
-           uint32_t uid)
+put_create(struct idx_batch *batch, const struct sch_collection *schema, uint32_t uid)
 {
     struct tkz_analyzer analyzer;
-    (void)a;
     tkz_analyzer_init(&analyzer, schema->separators, schema->symbols);
     idx_batch_create(batch, uid, schema, tkz_fingerprint(&analyzer));
 }
@@ -58,7 +43,7 @@ create(struct ing_api *a, const struct sch_collection *schema, struct err *err)
                        SPAN_ARG(schema->name));
     struct idx_batch *batch = idx_batch_new();
     uint32_t uid = idx_new_uid(a->options.idx);
-    put_create(a, batch, schema, uid);
+    put_create(batch, schema, uid);
     idx_batch_name(batch, uid);
     idx_batch_complete(batch, uid);
     return ing_groups_commit(a->groups, &batch, err);
@@ -92,7 +77,7 @@ ing_api_create_collection(struct ing_api *a, struct http_exchange *x)
     struct json body;
     struct sch_collection schema = {0};
     struct err err = {0};
-    if (!read_body(x, &body))
+    if (!ing_api_read_object(x, &body))
         return;
     ing_groups_begin(a->groups);
     enum rc rc = read_schema(a, x, &body, &schema, &err);
@@ -240,7 +225,7 @@ rebuild_document(struct rebuild *r, const struct idx_view *view, uint32_t d, str
 static enum rc
 rebuild_all(struct rebuild *r, const struct idx_collection *c, struct err *err)
 {
-    put_create(r->a, r->batch, r->schema, r->uid);
+    put_create(r->batch, r->schema, r->uid);
     for (uint32_t v = 0; v < c->n_views; v++) {
         for (uint32_t d = 0; d < c->views[v].n_docs; d++) {
             bool is_live = c->views[v].live[d / 64] >> (d % 64) & 1;
@@ -283,7 +268,7 @@ ing_api_alter_collection(struct ing_api *a, struct http_exchange *x)
     struct json body;
     struct err err = {0};
     struct sch_collection schema;
-    if (!read_body(x, &body))
+    if (!ing_api_read_object(x, &body))
         return;
     ing_groups_begin(a->groups);
     const struct idx_snapshot *s = ing_groups_snapshot(a->groups);

@@ -49,22 +49,6 @@ ing_api_read_action(struct http_exchange *x, enum ing_action *action, enum ing_d
     return true;
 }
 
-static bool
-read_object(struct http_exchange *x, struct json *out)
-{
-    struct err err = {0};
-    enum rc rc = json_parse(http_exchange_request(x)->body, http_exchange_arena(x), out, &err);
-    if (rc != RC_OK) {
-        http_reply_error(x, 400, "the body is no JSON: %s", err.text);
-        return false;
-    }
-    if (out->type != JSON_OBJECT) {
-        http_reply_error(x, 400, "a document is a JSON object");
-        return false;
-    }
-    return true;
-}
-
 bool
 ing_api_read_write(struct ing_api *a, struct http_exchange *x, struct ing_job *job)
 {
@@ -88,7 +72,7 @@ ing_api_read_write(struct ing_api *a, struct http_exchange *x, struct ing_job *j
         job->status = 201;
     }
     job->is_large = r->body.n > LOOP_BODY_MAX;
-    return job->is_large || read_object(x, &job->write.object);
+    return job->is_large || ing_api_read_object(x, &job->write.object);
 }
 
 /* ---- the single lane ---- */
@@ -155,7 +139,7 @@ ing_api_write_large(struct ing_api *a, const struct ing_job *job)
     struct ing_group group;
     struct err err = {0};
     struct json object;
-    if (!read_object(job->x, &object))
+    if (!ing_api_read_object(job->x, &object))
         return;
     enum rc rc = ing_group_init(&group, a->groups, &err);
     if (rc != RC_OK) {
@@ -282,7 +266,7 @@ ing_api_update_by_filter(struct ing_api *a, struct http_exchange *x)
     if (!ing_api_read_action(x, &pattern.action, &pattern.dirty))
         return;
     pattern.action = ING_UPDATE;
-    if (!read_object(x, &pattern.object) || !find_ids(a, x, &ids))
+    if (!ing_api_read_object(x, &pattern.object) || !find_ids(a, x, &ids))
         return;
     write_and_answer(a, x, &ids, &pattern, "num_updated");
 }

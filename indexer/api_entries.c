@@ -13,18 +13,6 @@ enum { KEY_VALUE_N = 32 };
 /* The peer's "never": the last second of a far year. */
 #define EXPIRES_AT_DEFAULT INT64_C(64723363199)
 
-static bool
-read_body(struct http_exchange *x, struct json *out)
-{
-    struct err err = {0};
-    enum rc rc = json_parse(http_exchange_request(x)->body, http_exchange_arena(x), out, &err);
-    if (rc == RC_OK && out->type == JSON_OBJECT)
-        return true;
-    http_reply_error(x, 400, "the body is to be a JSON object%s%s", err.text[0] ? ": " : "",
-                     err.text);
-    return false;
-}
-
 /* Sets or removes an entry durably; the caller holds the turn. */
 static enum rc
 commit_entry(struct ing_api *a, struct span kind, struct span key, struct span value,
@@ -57,7 +45,7 @@ ing_api_put_alias(struct ing_api *a, struct http_exchange *x)
     struct json body;
     struct err err = {0};
     struct span name = http_exchange_request(x)->parts[1];
-    if (!read_body(x, &body))
+    if (!ing_api_read_object(x, &body))
         return;
     struct span target = json_get_str(&body, "collection_name", (struct span){0});
     if (target.n == 0) {
@@ -192,7 +180,7 @@ ing_api_create_key(struct ing_api *a, struct http_exchange *x)
     struct buf text = {0};
     struct arena *arena = http_exchange_arena(x);
     uint64_t id = 0;
-    if (!read_body(x, &body))
+    if (!ing_api_read_object(x, &body))
         return;
     enum rc rc = check_key(&body, &err);
     struct span value =
