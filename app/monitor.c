@@ -15,13 +15,6 @@ static const char JSON[] = "application/json; charset=utf-8";
 /* The version of the API that is spoken, as clients test it. */
 #define API_VERSION "27.1"
 
-static void
-put_count(struct buf *out, const char *name, double value)
-{
-    json_put_name(out, name);
-    json_put_double(out, value);
-}
-
 /* Ready: everything that is to be served has a complete generation, and is fresh enough. */
 static bool
 is_healthy(struct app *app)
@@ -74,39 +67,11 @@ answer_state(struct app *app, struct http_exchange *x)
     http_reply(x, 200, JSON, &body);
 }
 
-static double
-median_ms(struct app *app, enum metric histogram)
-{
-    return (double)metrics_quantile(app->metrics, histogram, 0.5) / 1e3;
-}
-
-/* Rates are means since the start: /metrics has the counters for better ones. */
 static void
 answer_stats(struct app *app, struct http_exchange *x)
 {
-    double seconds = (double)(clock_us() - app->begin_us) / 1e6;
-    double searches = (double)metrics_read(app->metrics, M_SEARCHES);
-    double writes = (double)metrics_read(app->metrics, M_API_WRITE_TIME);
-    double deletes = (double)metrics_read(app->metrics, M_API_DELETE_TIME);
-    double imports = (double)metrics_read(app->metrics, M_API_IMPORT_TIME);
-    double requests = (double)metrics_read(app->metrics, M_HTTP_REQUESTS);
     struct buf body = {0};
-    buf_putc(&body, '{');
-    put_count(&body, "delete_latency_ms", median_ms(app, M_API_DELETE_TIME));
-    put_count(&body, "delete_requests_per_second", deletes / seconds);
-    put_count(&body, "import_latency_ms", median_ms(app, M_API_IMPORT_TIME));
-    put_count(&body, "import_requests_per_second", imports / seconds);
-    buf_puts(&body, ",\"latency_ms\":{}");
-    put_count(&body, "overloaded_requests_per_second",
-              (double)metrics_read(app->metrics, M_SEARCHES_SHED) / seconds);
-    put_count(&body, "pending_write_batches", 0);
-    buf_puts(&body, ",\"requests_per_second\":{}");
-    put_count(&body, "search_latency_ms", median_ms(app, M_SEARCH_TIME));
-    put_count(&body, "search_requests_per_second", searches / seconds);
-    put_count(&body, "total_requests_per_second", requests / seconds);
-    put_count(&body, "write_latency_ms", median_ms(app, M_API_WRITE_TIME));
-    put_count(&body, "write_requests_per_second", writes / seconds);
-    buf_putc(&body, '}');
+    app_stats_write(app->stats, &body);
     http_reply(x, 200, JSON, &body);
 }
 

@@ -16,6 +16,13 @@ app_wants_stream(void *ctx, const struct http_request *r)
 }
 
 void
+app_answered(void *ctx, unsigned loop, const struct http_request *r, int status, uint64_t took_us)
+{
+    struct app *app = ctx;
+    app_stats_count(app->stats, loop, r, status, took_us);
+}
+
+void
 app_handle(void *ctx, struct http_exchange *x)
 {
     struct app *app = ctx;

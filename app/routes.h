@@ -4,8 +4,10 @@
 
 #include "http/http.h"
 
-/* http_options.handle and .wants_stream; ctx is the struct app. Loop thread; never block. */
+/* http_options.handle, .wants_stream and .answered; ctx is struct app. Loop thread; never block. */
 void app_handle(void *ctx, struct http_exchange *x);
 bool app_wants_stream(void *ctx, const struct http_request *r);
+void app_answered(void *ctx, unsigned loop, const struct http_request *r, int status,
+                  uint64_t took_us);
 
 #endif

@@ -227,6 +227,7 @@ start_http(struct app *app, struct err *err)
     struct span rest = span_str(conf_str(app->conf, OPT_LISTEN));
     while (rest.p && n < LISTEN_MAX)
         addresses[n++] = arena_str(&arena, span_trim(span_split(&rest, ',')));
+    app->stats = app_stats_new(n_loops(app));
     struct http_options options;
     http_options_init(&options);
     options.listen = addresses;
@@ -234,6 +235,7 @@ start_http(struct app *app, struct err *err)
     options.n_threads = n_loops(app);
     options.handle = app_handle;
     options.wants_stream = app_wants_stream;
+    options.answered = app_answered;
     options.ctx = app;
     options.metrics = app->metrics;
     options.header_bytes_max = conf_u64(app->conf, OPT_HEADER_KB_MAX) << 10;
@@ -276,6 +278,7 @@ stop(struct app *app)
     ing_mongo_stop(app->mongo);
     ing_api_stop(app->api);
     http_server_stop(app->http, STOP_HTTP_US);
+    app_stats_free(app->stats);
     /* 3. Readers end before the index does. */
     qry_free(app->qry);
     /* 4. The last commit. */

@@ -18,6 +18,7 @@
 #include "schema/profile.h"
 
 #include "app/machine.h"
+#include "app/stats.h"
 
 struct app {
     const struct conf *conf;
@@ -32,6 +33,7 @@ struct app {
     struct ing_mongo *mongo; /* NULL: standalone */
     struct ing_api *api;
     struct http_server *http;
+    struct app_stats *stats;
     struct app_machine machine; /* what monitoring knows of the last look at it */
     uint64_t begin_us;
     atomic_bool is_started, is_stopping;

@@ -121,9 +121,13 @@ http_conn_queue(struct http_conn *c, struct http_exchange *x)
 }
 
 static void
-count(struct http_conn *c, int status)
+count(struct http_conn *c, const struct http_exchange *x)
 {
     struct metrics_block *m = c->loop->metrics;
+    const struct http_options *o = c->loop->options;
+    int status = x->holder.status;
+    if (o->answered)
+        o->answered(o->ctx, c->loop->number, &x->request, status, clock_us() - x->begin_us);
     metrics_add(m, M_HTTP_REQUESTS, 1);
     if (status >= 500)
         metrics_add(m, M_HTTP_5XX, 1);
@@ -153,7 +157,7 @@ begin_answer(struct http_conn *c, struct http_exchange *x)
 {
     settle_last(c, x);
     http_exchange_head(x, http_loop_date(c->loop));
-    count(c, x->holder.status);
+    count(c, x);
 }
 
 void

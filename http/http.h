@@ -56,12 +56,20 @@ typedef void http_handler(void *ctx, struct http_exchange *x);
  */
 typedef bool http_wants_stream(void *ctx, const struct http_request *r);
 
+/*
+ * Told of every answer as its sending begins, in the connection's loop thread,
+ * whose number is given: must not block. took_us: since the request's first byte.
+ */
+typedef void http_answered(void *ctx, unsigned loop, const struct http_request *r, int status,
+                           uint64_t took_us);
+
 struct http_options {
     const char *const *listen; /* "127.0.0.1:8108", "[::1]:8108", "unix:/path"; port 0: any */
     size_t n_listen;
     unsigned n_threads; /* loops */
     http_handler *handle;
     http_wants_stream *wants_stream; /* may be NULL: never */
+    http_answered *answered;         /* may be NULL */
     void *ctx;
     struct metrics *metrics;  /* may be NULL */
     size_t header_bytes_max;  /* default 16 KB */

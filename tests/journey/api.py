@@ -320,7 +320,10 @@ def reading(api):
     equal(api.ok('GET', '/debug'), {'state': 1, 'version': '27.1'}, 'debug')
     equal(api.ok('GET', '/health', key=None), {'ok': True}, 'health')
     stats = api.ok('GET', '/stats.json')
-    check(stats['write_requests_per_second'] > 0 and stats['import_requests_per_second'] > 0, f'stats: {stats}')
+    for kind in ('write', 'import', 'delete', 'search', 'total'):
+        check(stats[f'{kind}_requests_per_second'] > 0, f'{kind}: {stats}')
+    for route in ('GET /debug', 'GET /collections/things/documents/search', 'GET /collections/things/documents/:id'):
+        check(stats['requests_per_second'].get(route, 0) > 0 and stats['latency_ms'][route] > 0, f'{route}: {stats}')
     machine = api.ok('GET', '/metrics.json')
     check(all(isinstance(v, str) for v in machine.values()), 'metrics.json holds texts')
     for name in ('system_cpu_active_percentage', 'system_cpu1_active_percentage', 'system_network_sent_bytes',
