@@ -369,6 +369,7 @@ static void
 mongo_free(struct ing_mongo *m)
 {
     ing_writeback_stop(m->writeback);
+    ing_dead_close(m->dead);
     for (size_t i = 0; i < ARRAY_SIZE(m->relations); i++)
         ing_relations_free(m->relations[i]);
     for (unsigned i = 0; i < m->n_feeds; i++) {
@@ -399,6 +400,8 @@ mongo_init(struct ing_mongo *m, struct err *err)
         rc = feeds_init(m, err);
     if (!rc)
         rc = resume_init(m, err);
+    if (!rc)
+        rc = ing_dead_open(m->options.idx, m->options.metrics, &m->dead, err);
     if (rc)
         return rc;
     m->reader = idx_reader_new(m->options.idx);

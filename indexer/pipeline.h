@@ -12,6 +12,7 @@
 
 #include <stdatomic.h>
 
+#include "indexer/dead.h"
 #include "indexer/dirty.h"
 #include "indexer/indexer.h"
 #include "indexer/mapping.h"
@@ -80,6 +81,7 @@ struct ing_mongo {
     unsigned n_feeds;
     struct ing_feed *edges, *roles, *sets, *users; /* NULL if the profile has none */
     struct ing_writeback_queue *writeback; /* NULL in none mode */
+    struct ing_dead *dead;
     pthread_t stream_thread, apply_thread;
 
     /* Stream thread to apply thread: */
