@@ -9,7 +9,7 @@
 
 static const char JSON[] = "application/json; charset=utf-8";
 
-enum { REINDEX_NAMES_MAX = 64 };
+enum { REINDEX_NAMES_MAX = 64, LETTERS_DEFAULT = 100 };
 
 /* ---- status ---- */
 
@@ -64,6 +64,25 @@ answer_status(struct app *app, struct http_exchange *x)
 {
     struct buf body = {0};
     app_status_write(app, &body);
+    http_reply(x, 200, JSON, &body);
+}
+
+/* ---- dead letters ---- */
+
+static void
+answer_dead_letters(struct app *app, struct http_exchange *x)
+{
+    const struct http_param *limit = http_request_param(http_exchange_request(x), "limit");
+    uint64_t max = LETTERS_DEFAULT;
+    if (limit && !span_u64(limit->value, &max)) {
+        http_reply_error(x, 400, "`limit` is to be a whole number");
+        return;
+    }
+    struct buf body = {0};
+    if (app->mongo)
+        ing_mongo_write_dead_letters(app->mongo, max, &body);
+    else
+        buf_puts(&body, "{\"count\":0,\"dropped\":0,\"letters\":[]}");
     http_reply(x, 200, JSON, &body);
 }
 
@@ -149,21 +168,31 @@ answer_reindex(struct app *app, struct http_exchange *x)
         answer_progress(app, x, 202);
 }
 
+struct admin_route {
+    const char *name;
+    bool is_read_only; /* GET alone */
+    void (*answer)(struct app *app, struct http_exchange *x);
+};
+
+static const struct admin_route ROUTES[] = {
+    {"status", true, answer_status},
+    {"dead_letters", true, answer_dead_letters},
+    {"reindex", false, answer_reindex},
+};
+
 bool
 app_admin_handle(struct app *app, struct http_exchange *x)
 {
     const struct http_request *r = http_exchange_request(x);
     if (r->n_parts != 2 || !span_eq_str(r->parts[0], "admin"))
         return false;
-    bool is_status = r->method == HTTP_GET && span_eq_str(r->parts[1], "status");
-    bool is_reindex = span_eq_str(r->parts[1], "reindex");
-    if (!is_status && !is_reindex)
-        return false;
-    if (!qry_authorize(app->qry, x, "*", SPAN_LIT("*")))
+    for (size_t i = 0; i < ARRAY_SIZE(ROUTES); i++) {
+        if (!span_eq_str(r->parts[1], ROUTES[i].name) ||
+            (ROUTES[i].is_read_only && r->method != HTTP_GET))
+            continue;
+        if (qry_authorize(app->qry, x, "*", SPAN_LIT("*")))
+            ROUTES[i].answer(app, x);
         return true;
-    if (is_status)
-        answer_status(app, x);
-    else
-        answer_reindex(app, x);
-    return true;
+    }
+    return false;
 }

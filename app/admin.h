@@ -1,4 +1,4 @@
-/* The operators' routes under /admin: status, reindex. */
+/* The operators' routes under /admin: status, dead_letters, reindex. */
 #ifndef TAILFIN_APP_ADMIN_H
 #define TAILFIN_APP_ADMIN_H
 

@@ -1,8 +1,8 @@
 /*
  * One chunk of documents on its way from MongoDB into the index: fetched,
  * mapped, compared with what the index holds, submitted. Found means upsert,
- * absent means delete; a document that cannot be mapped is told and treated
- * as absent.
+ * absent means delete; a document that cannot be mapped is left out and, like
+ * one that lacks fields, listed among the dead letters.
  */
 #include "indexer/pipeline.h"
 
@@ -15,6 +15,12 @@ struct target { /* a generation that takes the documents */
     bool is_aside;
 };
 
+struct note { /* for the list of dead letters, once the batch is sure to be submitted */
+    struct note *next;
+    struct span id, reason; /* no reason: the document is in, or gone */
+    bool is_partial;
+};
+
 struct chunk {
     struct ing_mongo *m;
     struct ing_feed *feed;
@@ -22,9 +28,10 @@ struct chunk {
     const struct idx_snapshot *snapshot;
     struct target targets[2];
     unsigned n_targets;
-    bool is_scan;
+    bool is_scan, is_first_slice;
     bool has_cascades;
-    struct map seen; /* search ids that were put */
+    struct map seen; /* search ids that were put, and texts of _ids that have none */
+    struct note *notes, **notes_end;
     struct buf last; /* {"_id": x} of the last document of a scan */
     struct ing_writeback_list *writeback;
     uint64_t now_ms, began_us;
@@ -149,9 +156,48 @@ note_cascade(struct chunk *c, uint32_t uid, struct span id, struct span json)
 /* ---- documents ---- */
 
 static void
+add_note(struct chunk *c, struct span id, struct span reason, bool is_partial)
+{
+    struct note *n = arena_alloc(idx_batch_arena(c->batch), sizeof *n);
+    *n = (struct note){.id = id, .reason = reason, .is_partial = is_partial};
+    *c->notes_end = n;
+    c->notes_end = &n->next;
+}
+
+static void
+note_good(struct chunk *c, struct span id)
+{
+    if (ing_dead_n(c->m->dead) > 0)
+        add_note(c, id, (struct span){0}, false);
+}
+
+/* A scan from the start meets every document: what it does not meet again is gone. */
+static void
+put_notes(struct chunk *c)
+{
+    struct ing_dead *dead = c->m->dead;
+    struct span collection = c->feed->schema->name;
+    if (c->is_first_slice)
+        ing_dead_clear_collection(dead, c->batch, ING_DEAD_INDEX, collection);
+    for (const struct note *n = c->notes; n; n = n->next) {
+        if (n->reason.p)
+            ing_dead_put(dead, c->batch,
+                         &(struct ing_dead_letter){.target = ING_DEAD_INDEX,
+                                                   .collection = collection,
+                                                   .id = n->id,
+                                                   .reason = n->reason,
+                                                   .is_partial = n->is_partial});
+        else
+            ing_dead_clear(dead, c->batch, ING_DEAD_INDEX, collection, n->id);
+    }
+}
+
+/* reason: in the batch's arena. */
+static void
 tell_bad(struct chunk *c, struct span id, struct span reason, bool is_dropped)
 {
     struct ing_mongo *m = c->m;
+    add_note(c, id, reason, !is_dropped);
     uint64_t now_us = clock_us();
     char quoted_id[LOG_QUOTE_MAX], quoted[LOG_QUOTE_MAX];
     metrics_add(m->apply_metrics, M_BAD_DOCS, 1);
@@ -180,17 +226,29 @@ map_for(struct chunk *c, const struct target *target, const bson_t *doc, struct 
     return ing_mapping_run(c->feed->mapping, doc, &env, mapped, err);
 }
 
+/* What stands for an _id that the profile cannot name: its own text. */
 static struct span
-id_of(struct chunk *c, const bson_t *doc, struct span *text)
+id_text(struct chunk *c, const bson_iter_t *id)
 {
-    bson_iter_t at;
-    struct err err = {0};
-    *text = (struct span){0};
-    if (!bson_iter_init_find(&at, doc, "_id"))
-        return SPAN_LIT("no _id");
-    if (ing_mapping_id(c->feed->mapping, &at, idx_batch_arena(c->batch), text, &err))
-        return arena_dup(idx_batch_arena(c->batch), span_str(err.text));
-    return (struct span){0};
+    bson_t doc = BSON_INITIALIZER;
+    bson_append_iter(&doc, "_id", -1, id);
+    char *json = bson_as_relaxed_extended_json(&doc, NULL);
+    struct span text = arena_dup(idx_batch_arena(c->batch), span_str(json ? json : "?"));
+    bson_free(json);
+    bson_destroy(&doc);
+    return text;
+}
+
+/* The document cannot be mapped: there is nothing to name it by. */
+static void
+leave_out(struct chunk *c, const bson_t *doc, const struct err *err)
+{
+    bson_iter_t id;
+    if (!bson_iter_init_find(&id, doc, "_id"))
+        return; /* MongoDB stores none such */
+    struct span text = id_text(c, &id);
+    tell_bad(c, text, arena_dup(idx_batch_arena(c->batch), span_str(err->text)), true);
+    (void)map_put(&c->seen, text, NULL); /* it is there, if not for us */
 }
 
 /* While a relation is being scanned, what users derive is not worth writing back. */
@@ -215,12 +273,13 @@ take_doc(void *arg, const bson_t *doc)
         struct err err = {0};
         bool needs_mapping = i == 0 || ing_mapping_has_relations(c->feed->mapping);
         if (needs_mapping && map_for(c, &c->targets[i], doc, &mapped, &err)) {
-            struct span id, reason = id_of(c, doc, &id);
-            tell_bad(c, id, reason.n ? reason : span_str(err.text), true);
+            leave_out(c, doc, &err);
             return;
         }
         if (!is_mapped && mapped.n_bad)
             tell_bad(c, mapped.doc.id, mapped.bad, false);
+        else if (!is_mapped)
+            note_good(c, mapped.doc.id);
         is_mapped = true;
         note_cascade(c, c->targets[i].uid, mapped.doc.id, mapped.doc.json);
         idx_batch_put(c->batch, c->targets[i].uid, &mapped.doc);
@@ -240,11 +299,17 @@ delete_absent(struct chunk *c, const struct span *ids, size_t n)
         bson_iter_t at;
         struct span id;
         if (!bson_init_static(&key, (const uint8_t *)ids[i].p, ids[i].n) ||
-            !bson_iter_init(&at, &key) || !bson_iter_next(&at) ||
-            ing_mapping_id(c->feed->mapping, &at, idx_batch_arena(c->batch), &id, NULL))
-            continue; /* was told when it was found; never in the index */
+            !bson_iter_init(&at, &key) || !bson_iter_next(&at))
+            continue;
+        bool has_name =
+            ing_mapping_id(c->feed->mapping, &at, idx_batch_arena(c->batch), &id, NULL) == RC_OK;
+        if (!has_name)
+            id = id_text(c, &at);
         if (map_get(&c->seen, id))
             continue;
+        note_good(c, id);
+        if (!has_name)
+            continue; /* never in the index */
         for (unsigned t = 0; t < c->n_targets; t++) {
             note_cascade(c, c->targets[t].uid, id, (struct span){0});
             idx_batch_delete(c->batch, c->targets[t].uid, id);
@@ -279,6 +344,8 @@ chunk_begin(struct chunk *c, struct ing_mongo *m, struct ing_feed *f, bool is_sc
         c->targets[c->n_targets++] = (struct target){s->live, false};
     if (s->aside)
         c->targets[c->n_targets++] = (struct target){s->aside, true};
+    c->notes_end = &c->notes;
+    c->is_first_slice = is_scan && s->at.n == 0;
     c->batch = idx_batch_new();
     c->snapshot = idx_reader_begin(m->reader);
     return RC_OK;
@@ -303,6 +370,7 @@ chunk_submit(struct chunk *c, struct err *err)
         ing_state_put(m, c->batch);
     if (c->has_cascades)
         idx_batch_hurry(c->batch);
+    put_notes(c);
     ing_writeback_attach(c->writeback, c->batch);
     c->writeback = NULL;
     idx_reader_end(m->reader);

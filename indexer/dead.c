@@ -50,16 +50,21 @@ copy_in(char **at, struct span s)
     return span_of(p, s.n);
 }
 
+static struct span
+cut(struct span s, size_t n_max)
+{
+    return span_of(s.p, s.n < n_max ? s.n : n_max);
+}
+
 static struct letter *
 letter_new(const struct ing_dead_letter *from)
 {
-    struct span reason = span_of(
-        from->reason.p, from->reason.n < REASON_BYTES_MAX ? from->reason.n : REASON_BYTES_MAX);
-    struct letter *l = xmalloc(sizeof *l + from->collection.n + from->id.n + reason.n);
+    struct span reason = cut(from->reason, REASON_BYTES_MAX), id = cut(from->id, IDX_ID_MAX);
+    struct letter *l = xmalloc(sizeof *l + from->collection.n + id.n + reason.n);
     char *at = (char *)(l + 1);
     *l = (struct letter){.target = from->target, .is_partial = from->is_partial};
     l->collection = copy_in(&at, from->collection);
-    l->id = copy_in(&at, from->id);
+    l->id = copy_in(&at, id);
     l->reason = copy_in(&at, reason);
     return l;
 }

@@ -45,6 +45,11 @@ bool ing_mongo_is_ready(struct ing_mongo *m);
 void ing_mongo_write_health(struct ing_mongo *m, struct buf *out);
 void ing_mongo_write_status(struct ing_mongo *m, struct buf *out);
 /*
+ * Appends {"count": n, "dropped": n, "letters": [...]}: documents that a target lacks or has
+ * in part, the newest `max` of them (dead.h). Any thread.
+ */
+void ing_mongo_write_dead_letters(struct ing_mongo *m, size_t max, struct buf *out);
+/*
  * Begins a full rebuild of these collections (none: all) aside, with users
  * added to any relation; RC_CONFLICT if one is running, RC_ABSENT for an
  * unknown name.

@@ -3,6 +3,8 @@
 
 #include "base/clock.h"
 
+enum { STATUS_LETTERS = 10 }; /* dead letters shown with the status */
+
 void
 ing_trouble(struct ing_mongo *m, const char *what, const struct err *err, uint64_t wait_us)
 {
@@ -156,8 +158,16 @@ ing_mongo_write_status(struct ing_mongo *m, struct buf *out)
         put_u64(out, "last_error_s", s->trouble_wall_us / 1000000);
     }
     pthread_mutex_unlock(&m->lock);
+    json_put_name(out, "dead_letters");
+    ing_dead_write(m->dead, STATUS_LETTERS, out);
     json_put_name(out, "collections");
     ing_mongo_write_reindex(m, out);
+}
+
+void
+ing_mongo_write_dead_letters(struct ing_mongo *m, size_t max, struct buf *out)
+{
+    ing_dead_write(m->dead, max, out);
 }
 
 void

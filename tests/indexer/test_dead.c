@@ -12,6 +12,7 @@
 
 #include "indexer/dead.h"
 
+#include "tests/indexer/world.h"
 #include "tests/support/scratch.h"
 
 struct desk { /* an index with a list in it */
@@ -231,6 +232,99 @@ is_bounded_and_counts_the_rest(void **state)
     arena_fini(&arena);
 }
 
+/* ---- met by the pipeline ---- */
+
+static int
+start(void **state)
+{
+    static struct server server;
+    server_start(&server);
+    *state = &server;
+    return 0;
+}
+
+static int
+stop(void **state)
+{
+    server_stop(*state);
+    return 0;
+}
+
+/* "id: reason" of each letter, one a line. */
+static const char *
+letters_of(struct rig *r, struct arena *arena)
+{
+    struct buf text = {0}, lines = {0};
+    struct json v;
+    ing_mongo_write_dead_letters(r->m, SIZE_MAX, &text);
+    assert_int_equal(json_parse(buf_span(&text), arena, &v, NULL), RC_OK);
+    const struct json *letters = json_get(&v, "letters");
+    for (uint32_t i = 0; i < letters->n; i++) {
+        struct span id = json_get_str(&letters->items[i], "id", (struct span){0});
+        struct span reason = json_get_str(&letters->items[i], "reason", (struct span){0});
+        bool is_partial = json_get(&letters->items[i], "partial")->boolean;
+        buf_printf(&lines, "%.*s: %.*s%s\n", SPAN_ARG(id), SPAN_ARG(reason),
+                   is_partial ? " (partial)" : "");
+    }
+    const char *result = arena_str(arena, buf_span(&lines));
+    buf_fini(&text);
+    buf_fini(&lines);
+    return result;
+}
+
+static void
+lists_what_cannot_be_indexed_until_it_can(void **state)
+{
+    struct rig r;
+    struct arena arena = {0};
+    rig_init(&r, *state);
+    rig_command(&r, "{\"insert\": \"roles\", \"documents\": [{\"_id\": \"scanned\"}]}");
+    rig_open(&r);
+    assert_true(rig_wait_ready(&r));
+    rig_command(&r, "{\"insert\": \"emotes\", \"documents\": [{\"_id\": {\"odd\": [1, 2]}}]}");
+    world_emote(&r, 1, "good", 1);
+    world_emote(&r, 2, "to be spoilt", 1);
+    assert_true(rig_settle(&r));
+    const char *text = letters_of(&r, &arena);
+    assert_non_null(strstr(text, "{ \"_id\" : \"scanned\" }: "));
+    assert_non_null(strstr(text, "{ \"_id\" : { \"odd\" : [ 1, 2 ] } }: "));
+    assert_null(strstr(text, "partial"));
+
+    rig_command(
+        &r, "{\"update\": \"emotes\", \"updates\": [{\"q\": {\"default_name\": \"to be spoilt\"},"
+            " \"u\": {\"$set\": {\"default_name\": [1]}}}]}");
+    assert_true(rig_settle(&r));
+    char id[27], line[64];
+    snprintf(line, sizeof line, "%s: default_name: ", world_text('e', 2, id));
+    text = letters_of(&r, &arena);
+    assert_non_null(strstr(text, line));
+    assert_non_null(strstr(text, "(partial)"));
+
+    rig_close(&r);
+    rig_open(&r);
+    assert_true(rig_wait_ready(&r));
+    assert_non_null(strstr(letters_of(&r, &arena), line));
+
+    /* A change of the document is another try; a deletion settles the matter. */
+    rig_command(&r, "{\"update\": \"emotes\", \"updates\": [{\"q\": {\"default_name\": [1]},"
+                    " \"u\": {\"$set\": {\"default_name\": \"sound\"}}}]}");
+    assert_true(rig_settle(&r));
+    assert_null(strstr(letters_of(&r, &arena), line));
+    rig_command(&r, "{\"delete\": \"emotes\", \"deletes\": [{\"q\": {\"_id\": {\"odd\": [1, 2]}}, "
+                    "\"limit\": 1}]}");
+    assert_true(rig_settle(&r));
+    text = letters_of(&r, &arena);
+    assert_null(strstr(text, "odd"));
+    assert_non_null(strstr(text, "scanned"));
+
+    /* What is gone without an event leaves with a scan. */
+    rig_command(&r, "{\"drop\": \"roles\"}");
+    assert_true(rig_settle(&r));
+    assert_string_equal(letters_of(&r, &arena), "");
+    arena_fini(&arena);
+    rig_fini(&r);
+}
+
 int
 main(void)
 {
@@ -241,5 +335,9 @@ main(void)
         cmocka_unit_test_setup_teardown(is_durable_with_its_batch_only, setup, teardown),
         cmocka_unit_test_setup_teardown(is_bounded_and_counts_the_rest, setup, teardown),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    const struct CMUnitTest fed_tests[] = {
+        cmocka_unit_test(lists_what_cannot_be_indexed_until_it_can),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL) +
+           cmocka_run_group_tests(fed_tests, start, stop);
 }
