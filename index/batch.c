@@ -28,6 +28,18 @@ idx_batch_n(const struct idx_batch *b)
     return b->n;
 }
 
+bool
+idx_batch_change(const struct idx_batch *b, size_t i, uint32_t *uid, struct span *id)
+{
+    must(i < b->n);
+    const struct idx_op *op = &b->ops[i];
+    if (op->kind != IDX_OP_PUT && op->kind != IDX_OP_DELETE)
+        return false;
+    *uid = op->uid;
+    *id = op->kind == IDX_OP_PUT ? op->doc.id : op->id;
+    return true;
+}
+
 static struct idx_op *
 append(struct idx_batch *b, enum idx_op_kind kind, uint32_t uid)
 {

@@ -70,6 +70,11 @@ void idx_batch_free(struct idx_batch *b); /* NULL allowed; not after a submit */
 struct arena *idx_batch_arena(struct idx_batch *b);
 /* Operations so far. */
 size_t idx_batch_n(const struct idx_batch *b);
+/*
+ * Whether operation i < idx_batch_n puts or deletes a document; then of which
+ * generation and with which id (in the batch's arena).
+ */
+bool idx_batch_change(const struct idx_batch *b, size_t i, uint32_t *uid, struct span *id);
 
 /*
  * Appends an operation; applied in order. What they point to must live in the
