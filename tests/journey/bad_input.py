@@ -121,7 +121,7 @@ def malformed_documents(application, rng):
     """100 documents that are wrong in one way each; the ids of those that can be indexed in part."""
     kinds = []
     for i in range(100):
-        d = application.emote()
+        d = application.new('emotes')
         k = i % 10
         if k == 0:
             del d['default_name']
@@ -178,10 +178,10 @@ def run(program):
         for k, d in malformed_documents(application, rng):
             application.insert('emotes', [d])
         # 16 MB, most of it in a part that search does not read.
-        big = application.emote()
+        big = application.new('emotes')
         big['image_set'] = {'outputs': ['x' * (1 << 20)] * 15}
         application.insert('emotes', [big])
-        last = application.emote()
+        last = application.new('emotes')
         last['default_name'] = 'thelastoneofall'
         application.insert('emotes', [last])
         end = time.monotonic() + 20
