@@ -5,13 +5,14 @@
 
 #include "base/clock.h"
 
+#include "http/caller.h"
 #include "http/conn.h"
 #include "http/gzip.h"
 #include "http/server.h"
 #include "http/stream.h"
 
 /* A deadline is met with this much delay at most, as a part of the shortest one. */
-enum { SWEEP_PART = 8 };
+enum { SWEEP_PART = 8, CALLER_CONNECTIONS_MAX = 256 };
 
 static enum http_phase
 phase_of(const struct http_loop *l)
@@ -206,6 +207,19 @@ on_sweep(struct ev_loop *ev, struct ev_timer *w, int events)
     http_loop_report(l);
 }
 
+/* ---- requests that go out ---- */
+
+void
+http_exchange_call(struct http_exchange *x, const struct http_call *call, http_client_done *done,
+                   void *arg)
+{
+    struct http_loop *l = x->loop;
+    must(http_loop_is_current(l));
+    if (!l->caller)
+        must(http_caller_new(l->ev, CALLER_CONNECTIONS_MAX, &l->caller, NULL) == RC_OK);
+    http_caller_send(l->caller, call, done, arg);
+}
+
 /* ---- life ---- */
 
 struct http_loop *
@@ -260,6 +274,7 @@ static void
 close_down(struct http_loop *l)
 {
     const size_t many = SIZE_MAX / 2;
+    http_caller_free(l->caller); /* those who wait for an answer give up, and reply */
     while (l->conns)
         http_conn_close(l->conns);
     atomic_store_explicit(&l->n_refs, many, memory_order_relaxed);

@@ -12,6 +12,7 @@
 #include "http/exchange.h"
 
 struct http_server;
+struct http_caller;
 struct http_deflate;
 
 enum {
@@ -46,6 +47,7 @@ struct http_loop {
     uint64_t n_exchanges;         /* ever */
     char *scratch;                /* HTTP_SCRATCH_BYTES for reading */
     struct http_deflate *deflate; /* made at first use */
+    struct http_caller *caller;   /* made at first use */
     uint64_t date_s;
     char date[HTTP_DATE_N + 1];
     bool is_draining;
