@@ -262,6 +262,8 @@ qry_charge(const struct qry_search *s, struct span term, unsigned cost)
 
     return (uint8_t)(is_twice ? 2 : cost);
 }
+/* word.c: whether one edit may lead from the word to a term that is charged differently. */
+bool qry_may_be_charged(const struct qry_search *s, const struct qry_word *w);
 /* Whether a token at that cost counts in a field (5.1). */
 static inline bool
 qry_field_allows(const struct qry_search_field *f, unsigned cost, bool is_prefix)

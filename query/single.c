@@ -31,25 +31,12 @@ has_rivals(const struct qry_run *r)
     return false;
 }
 
-/* Whether one edit may lead to a term that qry_charge treats differently. */
-static bool
-may_be_charged(const struct qry_run *r, const struct qry_word *w)
-{
-    bool may = w->text.n == 1; /* two bytes of ASCII are two edits away from such a letter */
-
-    for (size_t i = 0; i < w->text.n; i++) {
-        unsigned char c = (unsigned char)w->text.p[i];
-        may = may || (c >= 0x80 && i < 3) || (c >= 0xd8 && c <= 0xdb);
-    }
-    return may && w->max_cost > 0 && !r->s->is_full;
-}
-
 bool
 qry_single_fits(const struct qry_run *r, const struct qry_pass *p)
 {
     if (p->n != 1 || r->s->max_candidates || (r->prefix_differs && p->words[0]->may_prefix))
         return false;
-    if (may_be_charged(r, p->words[0]))
+    if (qry_may_be_charged(r->s, p->words[0]))
         return false;
     if (r->n_fields > 1 && r->s->text_match_type != QRY_MAX_SCORE)
         return false; /* a smaller cost need not be a larger score then */

@@ -93,9 +93,22 @@ qry_word_reach(struct qry_run *r, struct qry_word *w, unsigned cost)
     return w->reach[cost];
 }
 
+bool
+qry_may_be_charged(const struct qry_search *s, const struct qry_word *w)
+{
+    bool may = w->text.n == 1; /* two bytes of ASCII are two edits away from such a letter */
+
+    for (size_t i = 0; i < w->text.n; i++) {
+        unsigned char c = (unsigned char)w->text.p[i];
+        may = may || (c >= 0x80 && i < 3) || (c >= 0xd8 && c <= 0xdb);
+    }
+    return may && w->max_cost > 0 && !s->is_full;
+}
+
 /*
  * Adds what the other kind of search would find in the field, without
- * prefix-expanded terms.
+ * prefix-expanded terms. Where a term may be charged more than its cost, it may
+ * be longer and still count as a typo: qry_doc_load looks closer.
  */
 static struct qry_reach
 loosen(struct qry_run *r, struct qry_word *w, unsigned cost, uint32_t slot)
@@ -113,7 +126,7 @@ loosen(struct qry_run *r, struct qry_word *w, unsigned cost, uint32_t slot)
     for (size_t i = 0; i < more.n; i++) {
         while (k < own->n && own->v[k].begin < more.v[i].begin)
             qry_reach_add(&joined, r->arena, own->v[k++]);
-        if (!more.v[i].is_prefix)
+        if (!more.v[i].is_prefix || qry_may_be_charged(r->s, w))
             qry_reach_add(&joined, r->arena, more.v[i]);
     }
     while (k < own->n)
