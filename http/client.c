@@ -2,7 +2,6 @@
  * A caller (caller.c) in a thread of its own, with a queue that any thread may
  * put requests into.
  */
- */
 #include "http/client.h"
 
 #include <pthread.h>
