@@ -61,9 +61,12 @@ struct idx_collection {
 
 /* The collection that answers to a name, aliases followed (once); NULL if there is none. */
 const struct idx_collection *idx_snapshot_find(const struct idx_snapshot *s, struct span name);
+/* The same for requests: NULL also for one whose schema is internal. */
+const struct idx_collection *idx_snapshot_find_public(const struct idx_snapshot *s,
+                                                      struct span name);
 /* By uid: also one that has no name yet (a reindex aside); NULL if absent. */
 const struct idx_collection *idx_snapshot_find_uid(const struct idx_snapshot *s, uint32_t uid);
-/* All named collections, newest first; *n their number. */
+/* All named collections, internal ones included, newest first; *n their number. */
 const struct idx_collection *const *idx_snapshot_collections(const struct idx_snapshot *s,
                                                              size_t *n);
 

@@ -204,6 +204,13 @@ idx_snapshot_find(const struct idx_snapshot *s, struct span name)
 }
 
 const struct idx_collection *
+idx_snapshot_find_public(const struct idx_snapshot *s, struct span name)
+{
+    const struct idx_collection *c = idx_snapshot_find(s, name);
+    return c && !c->schema->is_internal ? c : NULL;
+}
+
+const struct idx_collection *
 idx_snapshot_find_uid(const struct idx_snapshot *s, uint32_t uid)
 {
     size_t begin = 0, end = s->n_all;

@@ -30,11 +30,23 @@ put_create(struct idx_batch *batch, const struct sch_collection *schema, uint32_
 
 /* ---- create ---- */
 
+/* One that its maker could not see again is refused. */
+static enum rc
+check_metadata(bool is_internal, struct err *err)
+{
+    return is_internal ? err_set(err, RC_INVALID,
+                                 "`metadata.internal` marks collections that no request can see: "
+                                 "it is not for collections of the API")
+                       : RC_OK;
+}
+
 static enum rc
 create(struct ing_api *a, const struct sch_collection *schema, struct err *err)
 {
     const struct idx_snapshot *s = ing_groups_snapshot(a->groups);
     enum rc rc = ing_groups_check_fed(a->groups, schema->name, err);
+    if (rc == RC_OK)
+        rc = check_metadata(schema->is_internal, err);
     if (rc != RC_OK)
         return rc;
     const struct idx_collection *old = idx_snapshot_find(s, schema->name);
@@ -59,7 +71,7 @@ read_schema(struct ing_api *a, struct http_exchange *x, const struct json *body,
     if (!source)
         return sch_parse(body, arena, out, err);
     const struct idx_collection *c =
-        idx_snapshot_find(ing_groups_snapshot(a->groups), source->value);
+        idx_snapshot_find_public(ing_groups_snapshot(a->groups), source->value);
     struct span name = json_get_str(body, "name", (struct span){0});
     if (!c)
         return err_set(err, RC_ABSENT, "there is no collection %.*s to clone",
@@ -102,7 +114,8 @@ ing_api_drop_collection(struct ing_api *a, struct http_exchange *x)
     struct buf body = {0};
     ing_groups_begin(a->groups);
     const struct idx_snapshot *s = ing_groups_snapshot(a->groups);
-    const struct idx_collection *c = idx_snapshot_find(s, http_exchange_request(x)->parts[1]);
+    const struct idx_collection *c =
+        idx_snapshot_find_public(s, http_exchange_request(x)->parts[1]);
     enum rc rc = c ? ing_groups_check_fed(a->groups, c->schema->name, &err)
                    : err_set(&err, RC_ABSENT, "Not Found");
     if (rc == RC_OK) {
@@ -179,6 +192,9 @@ change_schema(const struct idx_collection *c, const struct json *body, struct ar
         rc = is_drop(&fields->items[i]) ? drop_field(out, name, err)
                                         : add_field(out, &fields->items[i], arena, err);
     }
+    const struct json *internal = json_get(metadata, "internal");
+    if (rc == RC_OK)
+        rc = check_metadata(internal && internal->type == JSON_BOOL && internal->boolean, err);
     if (rc == RC_OK && metadata) {
         struct buf text = {0};
         json_put(&text, metadata, false);
@@ -272,7 +288,8 @@ ing_api_alter_collection(struct ing_api *a, struct http_exchange *x)
         return;
     ing_groups_begin(a->groups);
     const struct idx_snapshot *s = ing_groups_snapshot(a->groups);
-    const struct idx_collection *c = idx_snapshot_find(s, http_exchange_request(x)->parts[1]);
+    const struct idx_collection *c =
+        idx_snapshot_find_public(s, http_exchange_request(x)->parts[1]);
     enum rc rc = c ? ing_groups_check_fed(a->groups, c->schema->name, &err)
                    : err_set(&err, RC_ABSENT, "Not Found");
     if (rc == RC_OK)

@@ -186,7 +186,8 @@ find_ids(struct ing_api *a, struct http_exchange *x, struct ids *out)
     if (span_eq_str(span_trim(filter), "*"))
         filter = (struct span){0};
     ing_groups_begin(a->groups);
-    const struct idx_collection *c = idx_snapshot_find(ing_groups_snapshot(a->groups), r->parts[1]);
+    const struct idx_collection *c =
+        idx_snapshot_find_public(ing_groups_snapshot(a->groups), r->parts[1]);
     if (!c)
         rc = err_set(&err, RC_ABSENT, "Not Found");
     else

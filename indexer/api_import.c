@@ -76,7 +76,7 @@ read_parameters(struct import *im)
         return false;
     ing_groups_begin(im->a->groups);
     const struct idx_collection *c =
-        idx_snapshot_find(ing_groups_snapshot(im->a->groups), im->collection);
+        idx_snapshot_find_public(ing_groups_snapshot(im->a->groups), im->collection);
     enum rc rc = c ? ing_groups_check_fed(im->a->groups, c->schema->name, &err)
                    : err_set(&err, RC_ABSENT, "Not Found");
     ing_groups_end(im->a->groups);

@@ -54,7 +54,7 @@ ing_group_prepare(struct ing_group *group)
         struct ing_write *w = &group->writes[i];
         if (w->rc != RC_OK || w->action == ING_DELETE || w->action == ING_UPDATE)
             continue;
-        const struct idx_collection *c = idx_snapshot_find(s, w->collection);
+        const struct idx_collection *c = idx_snapshot_find_public(s, w->collection);
         if (c)
             prepare(group, c, &analyzer, w);
     }
@@ -296,7 +296,7 @@ put_document(struct run *run, const struct idx_collection *c, struct ing_write *
 static void
 resolve(struct run *run, struct ing_write *w)
 {
-    const struct idx_collection *c = idx_snapshot_find(run->g->snapshot, w->collection);
+    const struct idx_collection *c = idx_snapshot_find_public(run->g->snapshot, w->collection);
     if (!c)
         w->rc = err_set(&w->err, RC_ABSENT, "there is no collection %.*s", SPAN_ARG(w->collection));
     else

@@ -120,7 +120,9 @@ prepare(struct export *e)
     if (!qry_keyring_allows(e->ctx->keyring, qry_key_of(e->x), "documents:export", name))
         return err_set(&e->err, RC_DENIED,
                        "send a key that may export in the header X-TYPESENSE-API-KEY");
-    e->collection = idx_snapshot_find(snapshot, name);
+    bool shows_internal = span_eq_str(param(e, "internal"), "true");
+    e->collection = shows_internal ? idx_snapshot_find(snapshot, name)
+                                   : idx_snapshot_find_public(snapshot, name);
     if (!e->collection)
         return err_set(&e->err, RC_ABSENT, "there is no collection of that name");
     e->include = qry_names_of(param(e, "include_fields"), &e->ctx->arena);

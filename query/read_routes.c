@@ -70,13 +70,28 @@ read_number(const struct read *r, const char *name, uint64_t fallback, uint64_t 
     return RC_OK;
 }
 
+/* What is there for the API: internal collections are not. */
+static const struct idx_collection *const *
+public_collections(struct read *r, size_t *n_out)
+{
+    size_t n, n_public = 0;
+    const struct idx_collection *const *all = idx_snapshot_collections(r->snapshot, &n);
+    const struct idx_collection **out = arena_calloc(&r->ctx->arena, n, sizeof *out);
+
+    for (size_t i = 0; i < n; i++)
+        if (!all[i]->schema->is_internal)
+            out[n_public++] = all[i];
+    *n_out = n_public;
+    return out;
+}
+
 static enum rc
 list_collections(struct read *r)
 {
     size_t n;
     uint64_t offset, limit;
     enum rc rc = check(r, "collections:list", (struct span){0});
-    const struct idx_collection *const *all = idx_snapshot_collections(r->snapshot, &n);
+    const struct idx_collection *const *all = public_collections(r, &n);
 
     if (rc == RC_OK)
         rc = read_number(r, "offset", 0, &offset);
@@ -100,7 +115,7 @@ static enum rc
 get_collection(struct read *r)
 {
     enum rc rc = check(r, "collections:get", part(r, 1));
-    const struct idx_collection *c = idx_snapshot_find(r->snapshot, part(r, 1));
+    const struct idx_collection *c = idx_snapshot_find_public(r->snapshot, part(r, 1));
 
     if (rc != RC_OK)
         return rc;
@@ -114,7 +129,7 @@ static enum rc
 get_document(struct read *r)
 {
     enum rc rc = check(r, "documents:get", part(r, 1));
-    const struct idx_collection *c = idx_snapshot_find(r->snapshot, part(r, 1));
+    const struct idx_collection *c = idx_snapshot_find_public(r->snapshot, part(r, 1));
     struct span id = part(r, 3), json;
     uint32_t view, doc;
 
@@ -297,7 +312,7 @@ answer(struct read *r, const struct route *route)
     enum rc rc = check(r, route->action, is_in_collection ? part(r, 1) : (struct span){0});
     if (rc != RC_OK)
         return rc;
-    if (is_in_collection && !idx_snapshot_find(r->snapshot, part(r, 1)))
+    if (is_in_collection && !idx_snapshot_find_public(r->snapshot, part(r, 1)))
         return absent(r);
     buf_puts(r->out, route->empty);
     return RC_OK;

@@ -107,7 +107,7 @@ not_in_time(const struct run *r, enum rc rc)
 static enum rc
 find_collection(struct run *r)
 {
-    const struct idx_collection *c = idx_snapshot_find(r->ask->snapshot, r->ask->collection);
+    const struct idx_collection *c = idx_snapshot_find_public(r->ask->snapshot, r->ask->collection);
 
     if (!c)
         return err_set(r->err, RC_ABSENT, "Not found.");

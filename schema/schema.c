@@ -311,6 +311,8 @@ parse_rest(const struct json *json, struct arena *arena, struct sch_collection *
     struct buf text = {0};
     json_put(&text, metadata, true);
     c->metadata = arena_dup(arena, buf_span(&text));
+    const struct json *internal = json_get(metadata, "internal");
+    c->is_internal = internal && internal->type == JSON_BOOL && internal->boolean;
     buf_fini(&text);
     return RC_OK;
 }

@@ -50,6 +50,7 @@ struct sch_collection {
     enum sch_tie tie;
     uint64_t created_at_s;     /* Unix seconds */
     struct span metadata;      /* JSON text or empty */
+    bool is_internal;          /* metadata says {"internal": true}: not for the API's eyes */
     const struct json *source; /* the profile's "source" object; NULL outside profiles */
 };
 

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """Beside MongoDB: the API refuses every write to a fed collection, by name and by alias, and changes nothing;
-collections of its own are written as in standalone mode."""
+collections of its own are written as in standalone mode. Internal collections are there for operators only."""
 import os
 import random
 
@@ -14,6 +14,37 @@ def expect(server, status, method, path, body=None):
     got, answer = server.ask(method, path, body)
     check(got == status, f'{method} {path}: {got} in place of {status}: {answer}')
     return answer
+
+
+def check_internal(server):
+    """What is not for the API answers as if it were not there, by name and by alias."""
+    status = expect(server, 200, 'GET', '/admin/status')
+    internal = ('entitlement_edges', 'tailfin_dead_letters')
+    for name in internal:
+        check(any(c['name'] == name for c in status['collections']), f'{name} is not in the status')
+        check(name not in [c['name'] for c in expect(server, 200, 'GET', '/collections')], f'{name} is listed')
+        expect(server, 200, 'PUT', '/aliases/hidden', {'collection_name': name})
+        for path in (f'/collections/{name}', '/collections/hidden'):
+            docs = f'{path}/documents'
+            expect(server, 404, 'GET', path)
+            expect(server, 404, 'GET', f'{docs}/search?q=*')
+            expect(server, 404, 'GET', f'{docs}/x')
+            expect(server, 404, 'GET', f'{docs}/export')
+            expect(server, 404, 'GET', f'{path}/overrides')
+            expect(server, 404, 'POST', docs, {'id': 'x'})
+            expect(server, 404, 'POST', f'{docs}/import', b'{"id":"x"}')
+            expect(server, 404, 'PATCH', f'{docs}/x', {'a': 1})
+            expect(server, 404, 'DELETE', f'{docs}/x')
+            expect(server, 404, 'DELETE', f'{docs}?filter_by=*')
+            expect(server, 404, 'PATCH', path, {'fields': [{'name': 'x', 'type': 'string', 'optional': True}]})
+            expect(server, 404, 'DELETE', path)
+        expect(server, 404, 'POST', f'/collections?src_name={name}', {'name': 'copy'})
+        expect(server, 409, 'POST', '/collections', {**MINE, 'name': name})
+        answer = expect(server, 200, 'POST', '/multi_search', {'searches': [{'collection': name, 'q': '*'}]})
+        check(answer['results'][0]['code'] == 404, f'multi_search sees {name}: {answer}')
+    expect(server, 400, 'POST', '/collections', {**MINE, 'name': 'mine2', 'metadata': {'internal': True}})
+    check(server.export('entitlement_edges'), 'no edges for who asks for them')
+    expect(server, 200, 'DELETE', '/aliases/hidden')
 
 
 def run(program):
@@ -44,6 +75,7 @@ def run(program):
         expect(server, 409, 'POST', '/collections', {**MINE, 'name': 'emotes'})
         check(server.export('emotes') == before, 'a refused write changed something')
         check(expect(server, 200, 'GET', '/collections/emotes') == schema, 'a refused change changed something')
+        check_internal(server)
         expect(server, 201, 'POST', '/collections', MINE)
         expect(server, 201, 'POST', '/collections/mine/documents', {'id': '1', 'a': 'x'})
         server.kill()
