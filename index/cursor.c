@@ -44,26 +44,68 @@ idx_cursor_next(struct idx_cursor *c)
     return true;
 }
 
-bool
-idx_cursor_skip(struct idx_cursor *c, uint32_t depth)
+/* Puts the cursor on term i behind the current one; the leading lcp bytes are in place. */
+static void
+move_to(struct idx_cursor *c, uint32_t i)
 {
     const struct idx_dict *d = &c->terms->dict;
-    uint32_t i = idx_lcp_scan(d, c->ord, depth);
-    if (i >= d->n) {
-        c->ord = d->n - 1; /* stays behind everything */
-        return false;
-    }
+    uint32_t n = d->runs.lengths[i];
+
     c->at = i == c->ord + 1 ? c->at : idx_runs_offset(&d->runs, i);
     c->ord = i;
     c->shared = d->lcp[i];
-    uint32_t n = d->runs.lengths[i];
     set_tail(c, i % SEG_BLOCK ? c->shared : 0, d->runs.bytes + c->at, n);
     c->at += n;
-    return true;
+}
+
+static bool
+move_or_end(struct idx_cursor *c, uint32_t i)
+{
+    uint32_t n = c->terms->dict.n;
+
+    if (i < n)
+        move_to(c, i);
+    else
+        c->ord = n - 1; /* stays behind everything */
+    return i < n;
+}
+
+bool
+idx_cursor_skip(struct idx_cursor *c, uint32_t depth)
+{
+    return move_or_end(c, idx_cursor_end(c, depth));
+}
+
+/*
+ * All terms between the current one and the key (its first depth bytes and
+ * then byte) begin with those bytes, so only the one behind them is compared.
+ */
+bool
+idx_cursor_seek(struct idx_cursor *c, uint32_t depth, unsigned char byte)
+{
+    const struct idx_dict *d = &c->terms->dict;
+    uint32_t i = c->ord;
+
+    must(byte > 0 && depth <= c->n);
+    if (depth < sizeof(uint64_t)) {
+        uint64_t rest = depth ? UINT64_MAX >> (8 * depth) : UINT64_MAX;
+        uint64_t key = (idx_head_of(span_of(c->term, c->n)) & ~rest) | (uint64_t)byte << (56 - 8 * depth);
+        uint32_t first = (idx_dict_gallop(d, i / SEG_BLOCK, key - 1) - 1) * SEG_BLOCK;
+        i = first > i ? first : i;
+    }
+    for (;;) {
+        i = idx_dict_sibling(d, i, depth);
+        if (i >= d->n || d->lcp[i] < depth)
+            break;
+        const char *run = d->runs.bytes + idx_runs_offset(&d->runs, i);
+        if ((unsigned char)run[i % SEG_BLOCK ? 0 : depth] >= byte)
+            break;
+    }
+    return move_or_end(c, i);
 }
 
 uint32_t
 idx_cursor_end(const struct idx_cursor *c, uint32_t depth)
 {
-    return idx_lcp_scan(&c->terms->dict, c->ord, depth);
+    return idx_dict_behind(&c->terms->dict, c->ord, span_of(c->term, depth));
 }

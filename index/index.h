@@ -178,6 +178,11 @@ void idx_terms_prefix(const struct idx_terms *t, struct span prefix, uint32_t *b
                       uint32_t *end);
 /* Appends the term's bytes to *out. */
 void idx_terms_get(const struct idx_terms *t, uint32_t ord, struct buf *out);
+/*
+ * Where all terms are ULIDs and kept as such: their 16 bytes each, by ordinal,
+ * borrowed from the segment. NULL otherwise. O(1).
+ */
+const unsigned char *idx_terms_ulids(const struct idx_terms *t);
 
 /*
  * Walks the terms of an IDX_TEXT dictionary in order, as a depth-first walk
@@ -190,7 +195,8 @@ void idx_terms_get(const struct idx_terms *t, uint32_t ord, struct buf *out);
  *   for (bool more = idx_cursor_next(&c); more;)
  *       more = dead_at ? idx_cursor_skip(&c, dead_at) : idx_cursor_next(&c);
  *
- * Cost: next O(new bytes); skip scans one byte per term skipped, vectorised.
+ * Cost: next O(new bytes); skip and seek O(log terms skipped) in the first 8
+ * bytes of a term, behind them a byte per term skipped, vectorised.
  */
 struct idx_cursor {
     const struct idx_terms *terms;
@@ -204,6 +210,11 @@ void idx_cursor_init(struct idx_cursor *c, const struct idx_terms *t);
 bool idx_cursor_next(struct idx_cursor *c);
 /* To the first later term without the current one's first depth bytes (1 <= depth <= n). */
 bool idx_cursor_skip(struct idx_cursor *c, uint32_t depth);
+/*
+ * To the first later term that is not before the current one's first `depth`
+ * bytes followed by `byte`, which is larger than what follows them now.
+ */
+bool idx_cursor_seek(struct idx_cursor *c, uint32_t depth, unsigned char byte);
 /* Ordinal behind the last term that shares the current one's first depth bytes. Does not move. */
 uint32_t idx_cursor_end(const struct idx_cursor *c, uint32_t depth);
 

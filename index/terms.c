@@ -2,7 +2,7 @@
  * Reading dictionaries. A lookup searches the heads of blocks (8 bytes each in
  * a flat array, so that few searches touch the terms), then goes through one
  * block without decoding it: what a term shares with its predecessor tells
- * how it compares to the key.
+ * how it compares to the key. The same heads lead over large subtrees.
  */
 #include "index/terms.h"
 
@@ -146,26 +146,70 @@ idx_dict_seek(const struct idx_dict *d, struct span key, bool *is_equal)
     return seek_in_block(d, seek_block(d, key), key, is_equal);
 }
 
-uint32_t
-idx_lcp_scan(const struct idx_dict *d, uint32_t from, uint32_t depth)
+/* The first term from i on whose lcp is below depth, if there is one before `end`. */
+static uint32_t
+scan_lcp(const struct idx_dict *d, uint32_t i, uint32_t end, uint32_t depth)
 {
-    uint32_t i = from + 1;
-    if (depth > 255)
-        depth = 255;
 #ifdef __SSE2__
     const __m128i most = _mm_set1_epi8((char)(depth - 1));
-    for (;; i += 16) {
+    for (; i < end; i += 16) {
         __m128i v = _mm_loadu_si128((const void *)(d->lcp + i));
         int low = _mm_movemask_epi8(_mm_cmpeq_epi8(_mm_min_epu8(v, most), v));
-        if (low) {
-            i += (uint32_t)__builtin_ctz((unsigned)low);
-            break;
-        }
+        if (low)
+            return i + (uint32_t)__builtin_ctz((unsigned)low);
     }
 #else
-    while (d->lcp[i] >= depth)
+    while (i < end && d->lcp[i] >= depth)
         i++;
 #endif
+    return i;
+}
+
+uint32_t
+idx_dict_gallop(const struct idx_dict *d, uint32_t block, uint64_t head)
+{
+    uint32_t n = (d->n + SEG_BLOCK - 1) / SEG_BLOCK, step = 1;
+    uint32_t begin = block + 1, end = begin;
+
+    while (end < n && d->heads[end] <= head) {
+        begin = end + 1;
+        end += step;
+        step *= 2;
+    }
+    end = end < n ? end : n;
+    while (begin < end) {
+        uint32_t mid = begin + (end - begin) / 2;
+        if (d->heads[mid] > head)
+            end = mid;
+        else
+            begin = mid + 1;
+    }
+    return begin;
+}
+
+uint32_t
+idx_dict_behind(const struct idx_dict *d, uint32_t ord, struct span prefix)
+{
+    uint32_t depth = prefix.n < 255 ? (uint32_t)prefix.n : 255;
+    uint32_t near = (ord / SEG_BLOCK + 2) * SEG_BLOCK;
+    uint32_t i = scan_lcp(d, ord + 1, near < d->n ? near : d->n, depth);
+
+    if (i < near || i >= d->n)
+        return i < d->n ? i : d->n;
+    if (depth <= sizeof(uint64_t)) {
+        uint64_t rest = depth < sizeof(uint64_t) ? UINT64_MAX >> (8 * depth) : 0;
+        uint32_t block = idx_dict_gallop(d, near / SEG_BLOCK - 1, idx_head_of(prefix) | rest) - 1;
+        /* That block's first term still has the prefix. */
+        i = block * SEG_BLOCK < near ? near : block * SEG_BLOCK + 1;
+    }
+    i = scan_lcp(d, i, d->n, depth);
+    return i < d->n ? i : d->n;
+}
+
+uint32_t
+idx_dict_sibling(const struct idx_dict *d, uint32_t ord, uint32_t depth)
+{
+    uint32_t i = scan_lcp(d, ord + 1, d->n, depth + 1);
     return i < d->n ? i : d->n;
 }
 
@@ -251,4 +295,10 @@ idx_terms_get(const struct idx_terms *t, uint32_t ord, struct buf *out)
         out->n = start + (i == begin ? 0 : d->lcp[i]);
         buf_put_span(out, idx_runs_take(&d->runs, i, &at));
     }
+}
+
+const unsigned char *
+idx_terms_ulids(const struct idx_terms *t)
+{
+    return (const void *)t->dict.ulids;
 }

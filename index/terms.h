@@ -63,8 +63,16 @@ struct idx_walk {
 void idx_walk_init(struct idx_walk *w, const struct idx_dict *d);
 bool idx_walk_next(struct idx_walk *w);
 
-/* The first term behind `from` whose lcp is below depth (>= 1); n if there is none. */
-uint32_t idx_lcp_scan(const struct idx_dict *d, uint32_t from, uint32_t depth);
+/*
+ * The first term behind ord that does not begin with `prefix` (1 byte or
+ * more), which the term ord does; n if there is none. O(log n) for prefixes of
+ * at most 8 bytes, else it looks at a byte of each term between.
+ */
+uint32_t idx_dict_behind(const struct idx_dict *d, uint32_t ord, struct span prefix);
+/* The first term behind ord that has at most `depth` (below 255) bytes of its predecessor; or n. */
+uint32_t idx_dict_sibling(const struct idx_dict *d, uint32_t ord, uint32_t depth);
+/* The first block behind `block` whose head is larger; the number of blocks if there is none. */
+uint32_t idx_dict_gallop(const struct idx_dict *d, uint32_t block, uint64_t head);
 
 /* ---- writing a dictionary ---- */
 
@@ -78,6 +86,7 @@ struct idx_dict_out { /* all-zero is empty */
 
 /* In rising order, each once. */
 void idx_dict_put(struct idx_dict_out *o, struct span term);
+void idx_dict_put_ulid(struct idx_dict_out *o, const unsigned char ulid[ULID_BYTES_N]);
 /* Writes the section (packed if may_pack and all are ULIDs). RC_LIMIT if it became too large. */
 MUST_USE enum rc idx_dict_write(struct idx_dict_out *o, struct idx_layout *l, struct idx_row row,
                                 bool may_pack, struct err *err);

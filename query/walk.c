@@ -432,7 +432,7 @@ qry_walk(const struct qry_pattern *p, const struct idx_terms *terms, unsigned co
     if (!(costs & ~1u))
         return;
     if (!p->is_full && p->text.n < WALK_BITS_MAX)
-        qry_walk_bits(&w, costs & ~1u);
+        qry_walk_bits(&w, costs & ~1u, 0);
     else
         walk_rows(&w, costs & ~1u);
 }

@@ -2,38 +2,46 @@
  * The walk of walk.c for match=compat with a row of the distance table in two
  * machine words: bit j tells whether a cell is one more, or one less, than its
  * left neighbour (Hyyrö, "A bit-vector algorithm for computing Levenshtein and
- * Damerau edit distances", 2003). A step is some twenty instructions whatever
+ * Damerau edit distances", 2003). A step is some thirty instructions whatever
  * the length of the token; bench_match shows it.
  *
  * What 3.3 asks of a row is one cell: the diagonal one, or behind the token's
- * end the last one. Both are kept as counters.
+ * end the last one. Both are kept as counters. Nodes below which no cell can
+ * come down to a cost that is alive are left although the peer would go on;
+ * that changes no answer. Where no further edit is left, few bytes can follow,
+ * and the cursor is led to those children straight away.
  */
 #include "query/walk_parts.h"
 
 enum { LEVELS = IDX_TERM_MAX + 2 };
+#define ANY UINT64_MAX /* as level.next: every byte may follow */
 
 struct level { /* after some bytes of the term */
     uint64_t up, down; /* cell j is one more (one less) than cell j - 1 */
     uint64_t same;     /* cell (i, j) equals cell (i - 1, j - 1) */
     uint64_t equal;    /* positions of the token that hold the last byte */
+    uint64_t next;     /* positions of the token one of which the next byte must hold; or ANY */
     uint8_t diagonal, last;
     uint8_t alive; /* costs */
+    bool is_met;   /* the token's first `head` bytes came within one edit of a beginning */
 };
 
 struct bits {
     struct walk *w;
-    uint32_t n; /* L of 3.3 */
+    uint32_t n;    /* L of 3.3 */
+    uint32_t head; /* only terms of which a beginning is within one edit of that many bytes; or 0 */
     bool may_prefix;
     uint64_t positions[256]; /* of each byte in the token */
     struct level levels[LEVELS];
 };
 
 static void
-bits_init(struct bits *b, struct walk *w, unsigned costs)
+bits_init(struct bits *b, struct walk *w, unsigned costs, uint32_t head)
 {
     struct span t = w->pattern->text;
 
     b->w = w;
+    b->head = head;
     b->may_prefix = w->pattern->may_prefix;
     b->n = (uint32_t)t.n + !b->may_prefix; /* whole words end with a zero byte */
     memset(b->positions, 0, sizeof b->positions);
@@ -41,7 +49,11 @@ bits_init(struct bits *b, struct walk *w, unsigned costs)
         b->positions[(unsigned char)t.p[i]] |= (uint64_t)1 << i;
     if (!b->may_prefix)
         b->positions[0] |= (uint64_t)1 << t.n;
-    b->levels[0] = (struct level){.up = UINT64_MAX, .last = (uint8_t)b->n, .alive = (uint8_t)costs};
+    b->levels[0] = (struct level){.up = UINT64_MAX,
+                                  .next = ANY,
+                                  .last = (uint8_t)b->n,
+                                  .alive = (uint8_t)costs,
+                                  .is_met = head == 0};
 }
 
 /* The row behind byte c, which is number d (from 1) of the term. */
@@ -98,6 +110,82 @@ step(const struct bits *b, uint32_t d, const struct level *at, unsigned *accepte
     return on & ~*accepted;
 }
 
+/* ---- what can still come of a node ---- */
+
+static inline int
+rise(const struct level *at, uint32_t j)
+{
+    return (int)(at->up >> j & 1) - (int)(at->down >> j & 1);
+}
+
+/* Positions that a swap with the last byte may continue at, around the diagonal. */
+static inline uint64_t
+swaps(const struct level *at, uint32_t d)
+{
+    uint64_t window = d >= 2 ? (uint64_t)7 << (d - 2) : 0;
+
+    return at->equal >> 1 & ~at->same & window;
+}
+
+/*
+ * Takes out costs that no cell of the row allows any more, and notes what may
+ * follow where the cells have used up all edits. Cells more than 2 off the
+ * diagonal are larger than every cost. A swap needs no word of its own but for
+ * the byte that it asks for: half-way the cell between is no larger.
+ */
+static inline void
+limit(const struct bits *b, uint32_t d, struct level *at)
+{
+    uint32_t j = d < b->n ? d : b->n;
+    int most = at->alive & 4u ? 2 : 1, base = d < b->n ? at->diagonal : at->last, least = base;
+    uint64_t cells = base <= most ? (uint64_t)1 << j : 0;
+    int v = base;
+
+    for (uint32_t k = j; k < b->n && k < j + 2; k++) {
+        v += rise(at, k);
+        least = v < least ? v : least;
+        cells |= v <= most ? (uint64_t)1 << (k + 1) : 0;
+    }
+    v = base;
+    for (uint32_t k = j; k > 0 && k + 2 > j; k--) {
+        v -= rise(at, k - 1);
+        least = v < least ? v : least;
+        cells |= v <= most ? (uint64_t)1 << (k - 1) : 0;
+    }
+    at->alive &= least > 2 ? 0u : least == 2 ? 4u : 6u;
+    at->next = least < most ? ANY : cells | swaps(at, d);
+}
+
+/* The same for the token's first b->head bytes and one edit, until a beginning of the term met it. */
+static inline void
+limit_head(const struct bits *b, uint32_t d, struct level *at)
+{
+    uint32_t h = b->head;
+    uint64_t cells = 0;
+
+    at->is_met = at[-1].is_met;
+    if (at->is_met)
+        return;
+    if (d > h + 1) {
+        at->alive = 0;
+        return;
+    }
+    int v[3] = {at->diagonal - rise(at, d - 1), at->diagonal, at->diagonal + rise(at, d)};
+    for (uint32_t k = 0; k < 3; k++) {
+        uint32_t j = d + k - 1;
+        if (v[k] > 1 || j > h)
+            continue;
+        at->is_met = at->is_met || j == h;
+        cells |= (uint64_t)1 << j;
+    }
+    if (at->is_met)
+        return;
+    if (!cells)
+        at->alive = 0;
+    else if (at->diagonal > 0)
+        at->next &= cells | swaps(at, d);
+}
+
 /* The term ends at depth d with some costs alive. */
 static void
 end_term(struct bits *b, uint32_t d)
@@ -105,6 +193,8 @@ end_term(struct bits *b, uint32_t d)
     struct level *at = &b->levels[d];
     unsigned alive = at->alive, ignored;
 
+    if (!at->is_met)
+        return;
     if (!b->may_prefix) {
         next_row(b, d + 1, 0, at + 1);
         alive = step(b, d + 1, at + 1, &ignored);
@@ -112,6 +202,26 @@ end_term(struct bits *b, uint32_t d)
     }
     if (at->last < QRY_COSTS)
         qry_walk_add_term(b->w, (1u << at->last) & alive);
+}
+
+/* To the next child of the current term's first d bytes that may be reached, or behind them. */
+static bool
+next_child(const struct bits *b, uint32_t d)
+{
+    struct idx_cursor *c = &b->w->cursor;
+    struct span t = b->w->pattern->text;
+    unsigned byte = (unsigned char)c->term[d], least = 256;
+    uint64_t next = b->levels[d].next;
+
+    if (next == ANY)
+        return idx_cursor_skip(c, d + 1);
+    for (next &= ((uint64_t)1 << t.n) - 1; next; next &= next - 1) {
+        unsigned other = (unsigned char)t.p[__builtin_ctzll(next)];
+        least = other > byte && other < least ? other : least;
+    }
+    if (least < 256)
+        return idx_cursor_seek(c, d, (unsigned char)least);
+    return d > 0 && idx_cursor_skip(c, d);
 }
 
 /*
@@ -126,13 +236,19 @@ walk_term(struct bits *b, uint32_t *d)
 
     while (*d < c->n) {
         struct level *at = &b->levels[*d + 1];
+        unsigned char byte = (unsigned char)c->term[*d];
         unsigned accepted;
-        next_row(b, *d + 1, (unsigned char)c->term[*d], at);
+        if (at[-1].next != ANY && !(at[-1].next & b->positions[byte]))
+            return next_child(b, *d);
+        next_row(b, *d + 1, byte, at);
         at->alive = (uint8_t)step(b, *d + 1, at, &accepted);
+        limit(b, *d + 1, at);
+        limit_head(b, *d + 1, at);
+        accepted = at->is_met ? accepted : 0;
         if (accepted && !qry_walk_add_subtrees(b->w, *d + 1, accepted, !at->alive))
             return false;
         if (!at->alive)
-            return accepted || idx_cursor_skip(c, *d + 1);
+            return accepted || next_child(b, *d);
         ++*d;
     }
     end_term(b, *d);
@@ -140,13 +256,13 @@ walk_term(struct bits *b, uint32_t *d)
 }
 
 void
-qry_walk_bits(struct walk *w, unsigned costs)
+qry_walk_bits(struct walk *w, unsigned costs, uint32_t head)
 {
     struct bits b;
     uint32_t d = 0;
     unsigned ticks = 0;
 
-    bits_init(&b, w, costs);
+    bits_init(&b, w, costs, head);
     idx_cursor_init(&w->cursor, w->terms);
     for (bool more = idx_cursor_next(&w->cursor); more; more = walk_term(&b, &d)) {
         d = d < w->cursor.shared ? d : w->cursor.shared;

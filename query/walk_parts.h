@@ -25,6 +25,6 @@ void qry_walk_add_term(struct walk *w, unsigned reached);
 
 /* walk_bits.c: match=compat for patterns of at most WALK_BITS_MAX bytes, costs of bits 1 and 2. */
 enum { WALK_BITS_MAX = 60 };
-void qry_walk_bits(struct walk *w, unsigned costs);
+void qry_walk_bits(struct walk *w, unsigned costs, uint32_t head);
 
 #endif

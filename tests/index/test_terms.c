@@ -83,9 +83,10 @@ segment_of_terms(const struct set *s)
     for (uint32_t i = 0; i < s->n; i++) {
         struct span term = s->terms[s->n - 1 - i]; /* last first: sorting is the builder's task */
         struct idx_text text = {&term, term.n <= IDX_TERM_MAX && term.n > 0, term, term};
-        struct idx_value value = {1, {.text = &text}};
+        struct idx_value value = {.n = 1, .text = &text};
         int n = snprintf(id, sizeof id, "%u", i);
-        struct idx_doc doc = {span_of(id, (size_t)n), 0, SPAN_LIT("{}"), &value};
+        struct idx_doc doc = {
+            .id = span_of(id, (size_t)n), .json = SPAN_LIT("{}"), .values = &value};
         (void)idx_builder_add(b, &doc);
     }
     assert_int_equal(idx_builder_finish(b, &bytes, NULL), RC_OK);
@@ -172,6 +173,42 @@ naive_skip(const struct set *s, uint32_t from, uint32_t depth)
     return i;
 }
 
+static uint32_t
+naive_seek(const struct set *s, uint32_t from, uint32_t depth, unsigned char byte)
+{
+    struct buf key = {0};
+    buf_put(&key, s->terms[from].p, depth);
+    buf_putc(&key, (char)byte);
+    uint32_t i = naive_lower(s, buf_span(&key));
+    buf_fini(&key);
+    return i;
+}
+
+/* Children of random nodes, by a byte behind the one that is there. */
+static void
+check_seek(const struct idx_terms *t, const struct set *s, struct rng *rng)
+{
+    struct idx_cursor c;
+    idx_cursor_init(&c, t);
+    bool more = idx_cursor_next(&c);
+    while (more) {
+        uint32_t at = c.ord, depth = (uint32_t)rng_below(rng, c.n + 1);
+        unsigned least = depth < c.n ? (unsigned char)c.term[depth] + 1u : 1;
+        if (least > 255 || rng_below(rng, 4) == 0) {
+            more = idx_cursor_next(&c);
+            continue;
+        }
+        unsigned byte = least + (unsigned)rng_below(rng, rng_below(rng, 2) ? 2 : 256 - least);
+        byte = byte < 255 ? byte : 255;
+        uint32_t want = naive_seek(s, at, depth, (unsigned char)byte);
+        more = idx_cursor_seek(&c, depth, (unsigned char)byte);
+        assert_int_equal(more, want < s->n);
+        if (more)
+            check_cursor(&c, s, want, at);
+    }
+    assert_false(idx_cursor_next(&c));
+}
+
 /* percent: how often a step is a skip. */
 static void
 check_walk(const struct idx_terms *t, const struct set *s, struct rng *rng, unsigned percent)
@@ -212,6 +249,8 @@ test_random_sets(void **state)
             check_keys(idx_segment_terms(segment, 0, IDX_VALUE), &s, &rng);
             check_keys(idx_segment_terms(segment, 0, IDX_SORT), &s, &rng);
             check_walk(t, &s, &rng, 0);
+            for (int i_walk = 0; i_walk < 5; i_walk++)
+                check_seek(t, &s, &rng);
             check_walk(t, &s, &rng, 50);
             check_walk(t, &s, &rng, 100);
             idx_segment_free(segment);
