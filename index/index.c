@@ -4,6 +4,8 @@
  */
 #include "index/index.h"
 
+#include "base/thread.h"
+
 #include "index/engine.h"
 
 /* ---- opening and closing ---- */
@@ -41,6 +43,19 @@ destroy(struct idx *idx)
     free(idx);
 }
 
+static void
+start_workers(struct idx *idx)
+{
+    struct idx_inbox *inbox = &idx->inbox;
+    idx->committer = (struct idx_workers){.n = 1, .steps_back = THREAD_STEPS_FEED, .inbox = inbox};
+    idx->sealers = idx->committer;
+    idx->mergers = (struct idx_workers){
+        .n = idx->options.n_merge_threads, .steps_back = THREAD_STEPS_TIDY, .inbox = inbox};
+    idx_workers_init(&idx->committer, "index-commit");
+    idx_workers_init(&idx->sealers, "index-seal");
+    idx_workers_init(&idx->mergers, "index-merge");
+}
+
 enum rc
 idx_open(const struct idx_options *options, struct idx **out, struct err *err)
 {
@@ -64,9 +79,7 @@ idx_open(const struct idx_options *options, struct idx **out, struct err *err)
     if (options->metrics)
         w->metrics = metrics_block(options->metrics);
     idx_epochs_init(&idx->epochs, w->newest);
-    idx_workers_init(&idx->committer, "index-commit", 1, &idx->inbox);
-    idx_workers_init(&idx->sealers, "index-seal", 1, &idx->inbox);
-    idx_workers_init(&idx->mergers, "index-merge", idx->options.n_merge_threads, &idx->inbox);
+    start_workers(idx);
     must(pthread_create(&idx->thread, NULL, idx_writer_main, idx) == 0);
     (void)pthread_setname_np(idx->thread, "index-writer"); /* for top and gdb only */
     *out = idx;

@@ -1,10 +1,13 @@
 /* The threads beside the writer: one commits, some merge; worker.h. */
 #include "index/worker.h"
 
+#include "base/thread.h"
+
 static void *
 worker_main(void *arg)
 {
     struct idx_workers *w = arg;
+    thread_step_back(w->steps_back);
     for (;;) {
         struct idx_job *job = queue_pop(w->jobs, UINT64_MAX);
         if (!job)
@@ -15,15 +18,13 @@ worker_main(void *arg)
 }
 
 void
-idx_workers_init(struct idx_workers *w, const char *name, size_t n, struct idx_inbox *inbox)
+idx_workers_init(struct idx_workers *w, const char *name)
 {
-    w->jobs = queue_new(n);
-    w->inbox = inbox;
-    w->threads = xcalloc(n, sizeof w->threads[0]);
-    w->n = n;
-    for (size_t i = 0; i < n; i++)
+    w->jobs = queue_new(w->n);
+    w->threads = xcalloc(w->n, sizeof w->threads[0]);
+    for (size_t i = 0; i < w->n; i++)
         must(pthread_create(&w->threads[i], NULL, worker_main, w) == 0);
-    for (size_t i = 0; i < n; i++)
+    for (size_t i = 0; i < w->n; i++)
         (void)pthread_setname_np(w->threads[i], name); /* for top and gdb only */
 }
 

@@ -11,10 +11,11 @@ struct idx_workers {
     struct idx_inbox *inbox; /* where done jobs go */
     pthread_t *threads;
     size_t n;
+    int steps_back; /* of their priority: thread.h */
 };
 
-/* name: at most 15 characters. */
-void idx_workers_init(struct idx_workers *w, const char *name, size_t n, struct idx_inbox *inbox);
+/* *w: n, steps_back and inbox are set, all else zero. name: at most 15 characters. */
+void idx_workers_init(struct idx_workers *w, const char *name);
 /* Writer thread. No more jobs may be under way than idx_workers_init was told threads. */
 void idx_workers_start(struct idx_workers *w, struct idx_job *job);
 /* Joins the threads; no job may be left. */

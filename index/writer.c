@@ -14,6 +14,7 @@
 #include "index/writer.h"
 
 #include "base/clock.h"
+#include "base/thread.h"
 
 #include "index/seal.h"
 
@@ -32,6 +33,7 @@ idx_writer_main(void *arg)
 {
     struct idx *idx = arg;
     struct idx_writer *w = &idx->writer;
+    thread_step_back(THREAD_STEPS_FEED);
     do {
         look(idx);
         take(w);

@@ -3,6 +3,8 @@
  */
 #include "indexer/api.h"
 
+#include "base/thread.h"
+
 static const char JSON[] = "application/json; charset=utf-8";
 
 /* ---- routes ---- */
@@ -162,6 +164,7 @@ ing_api_answer(struct http_exchange *x, int status, struct span json)
 static void *
 run_singles(void *arg)
 {
+    thread_step_back(THREAD_STEPS_FEED);
     ing_api_run_singles(arg);
     return NULL;
 }
@@ -182,6 +185,7 @@ static void *
 run_imports(void *arg)
 {
     struct ing_api *a = arg;
+    thread_step_back(THREAD_STEPS_FEED);
     run_lane(a, a->lanes[ING_LANE_IMPORT]);
     return NULL;
 }

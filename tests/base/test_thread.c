@@ -1,0 +1,56 @@
+/* Priorities belong to threads, not to the process. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <pthread.h>
+#include <sched.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "base/thread.h"
+
+static int
+nice_now(void)
+{
+    return getpriority(PRIO_PROCESS, (id_t)gettid());
+}
+
+static void *
+step_back(void *arg)
+{
+    int *at = arg;
+    at[0] = nice_now();
+    thread_step_back(3);
+    at[1] = nice_now();
+    thread_step_back(100); /* no further than there is */
+    at[2] = nice_now();
+    at[3] = sched_getscheduler((pid_t)gettid());
+    return NULL;
+}
+
+static void
+test_steps_back_alone(void **state)
+{
+    (void)state;
+    int before = nice_now(), at[4] = {0};
+    pthread_t thread;
+    assert_int_equal(pthread_create(&thread, NULL, step_back, at), 0);
+    assert_int_equal(pthread_join(thread, NULL), 0);
+    assert_int_equal(at[0], before);
+    assert_int_equal(at[1], before + 3 < 19 ? before + 3 : 19);
+    assert_int_equal(at[2], 19);
+    assert_int_equal(at[3], SCHED_BATCH);
+    assert_int_equal(nice_now(), before);
+    assert_int_equal(sched_getscheduler(0), SCHED_OTHER);
+}
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_steps_back_alone)};
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
