@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # The campaigns in full, of which CI runs a tenth: hundreds of kills, a million
 # random requests. On the release build; an hour or more. Prints a line for each.
-#   scripts/campaign.sh [kill] [standalone] [oracle]     default: all
+#   scripts/campaign.sh [kill] [heal] [standalone] [oracle]     default: all
 set -euo pipefail
 . "$(dirname "$0")/lib.sh"
 cd "$root"
@@ -21,6 +21,15 @@ campaign_kill() {
         env TAILFIN_KILLS=100 TAILFIN_WRITEBACK=full python3 tests/journey/kill.py build/release/tailfin
 }
 
+campaign_heal() {
+    local mode
+    for mode in none full; do
+        run "10,000 operations, 200 kills, 5 step-downs of a primary, a bad network; writeback $mode" \
+            env TAILFIN_OPERATIONS=10000 TAILFIN_KILLS=200 TAILFIN_STEPDOWNS=5 TAILFIN_WRITEBACK=$mode \
+            python3 tests/journey/heal.py build/release/tailfin
+    done
+}
+
 campaign_standalone() {
     run "100 kills during imports and single writes" \
         env TAILFIN_KILLS=100 python3 tests/journey/standalone.py build/release/tailfin
@@ -35,10 +44,10 @@ campaign_oracle() {
 
 scripts/deps.sh test
 scripts/build.sh release
-[ $# -gt 0 ] || set -- kill standalone oracle
+[ $# -gt 0 ] || set -- kill heal standalone oracle
 for name in "$@"; do
     case $name in
-    kill | standalone | oracle) "campaign_$name" ;;
+    kill | heal | standalone | oracle) "campaign_$name" ;;
     *) fail "there is no campaign $name" ;;
     esac
 done

@@ -6,7 +6,7 @@ import subprocess
 import time
 
 import seventv_derive
-from seventv_derive import normal
+from seventv_derive import KINDS, normal
 from seventv_values import node_text, ulid  # for the journeys
 from seventv_write import Application
 
@@ -96,7 +96,7 @@ def edge_differences(server, shell):
 
 def describe(server, shell, kind, wrong, world):
     """A sentence for each of these ids."""
-    derive = seventv_derive.KINDS[kind]
+    derive = KINDS[kind]
     expected = {d['id']: normal(kind, d) for d in (derive(d, world) for d in shell.each(kind)) if d['id'] in wrong}
     there = {d['id']: normal(kind, d) for d in exported(server, kind) if d['id'] in wrong}
     for id in wrong:
@@ -116,8 +116,8 @@ def differences(server, shell, kinds=None):
     worlds can be compared."""
     result = edge_differences(server, shell)
     world = relations(shell)
-    for kind in kinds or seventv_derive.KINDS:
-        derive = seventv_derive.KINDS[kind]
+    for kind in kinds or KINDS:
+        derive = KINDS[kind]
         expected = {}
         for d in shell.each(kind, {'image_set': 0}):
             document = derive(d, world)
