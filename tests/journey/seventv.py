@@ -67,7 +67,7 @@ class Shell:
 def exported(server, collection):
     """Documents of the index, one at a time."""
     connection = server.connection()
-    connection.request('GET', f'/collections/{collection}/documents/export',
+    connection.request('GET', f'/collections/{collection}/documents/export?internal=true',
                        headers={'X-TYPESENSE-API-KEY': server.key})
     reply = connection.getresponse()
     if reply.status != 200:
