@@ -26,7 +26,7 @@ is_healthy(struct app *app)
     if (!ing_mongo_is_ready(app->mongo))
         return false;
     uint64_t max_lag_s = conf_u64(app->conf, OPT_HEALTH_MAX_LAG_S);
-    return max_lag_s == 0 || metrics_read(app->metrics, M_LAG_US) <= max_lag_s * 1000000;
+    return max_lag_s == 0 || ing_mongo_lag_us(app->mongo) <= max_lag_s * 1000000;
 }
 
 static void
@@ -41,11 +41,76 @@ answer_health(struct app *app, struct http_exchange *x)
     http_reply(x, ok ? 200 : 503, JSON, &body);
 }
 
+struct collection_metric { /* of each collection: its number of ... */
+    const char *name, *help;
+    uint64_t (*read)(const struct idx_collection *c);
+};
+
+static uint64_t
+documents_of(const struct idx_collection *c)
+{
+    return c->n_docs;
+}
+
+static uint64_t
+bytes_of(const struct idx_collection *c)
+{
+    uint64_t n = 0;
+    for (uint32_t v = 0; v < c->n_views; v++)
+        n += idx_segment_n_bytes(c->views[v].segment);
+    return n;
+}
+
+static uint64_t
+segments_of(const struct idx_collection *c)
+{
+    return c->n_views;
+}
+
+static uint64_t
+generation_of(const struct idx_collection *c)
+{
+    return c->uid;
+}
+
+static const struct collection_metric COLLECTION_METRICS[] = {
+    {"tailfin_collection_documents", "live documents of a collection", documents_of},
+    {"tailfin_collection_bytes", "bytes of a collection's segments", bytes_of},
+    {"tailfin_collection_segments", "segments of a collection", segments_of},
+    {"tailfin_collection_generation", "rises with every rebuild of a collection", generation_of},
+};
+
+static void
+write_collections(struct app *app, struct buf *out)
+{
+    size_t n = 0;
+    struct idx_reader *reader = idx_reader_new(app->idx);
+    if (!reader)
+        return; /* thousands of requests at once: they matter more */
+    const struct idx_collection *const *all =
+        idx_snapshot_collections(idx_reader_begin(reader), &n);
+    for (size_t m = 0; m < ARRAY_SIZE(COLLECTION_METRICS); m++) {
+        const struct collection_metric *metric = &COLLECTION_METRICS[m];
+        buf_printf(out, "# HELP %s %s\n# TYPE %s gauge\n", metric->name, metric->help,
+                   metric->name);
+        for (size_t i = 0; i < n; i++) {
+            buf_printf(out, "%s{collection=", metric->name);
+            json_put_str(out, all[i]->schema->name); /* the same escapes */
+            buf_printf(out, "} %llu\n", (unsigned long long)metric->read(all[i]));
+        }
+    }
+    idx_reader_end(reader);
+    idx_reader_free(reader);
+}
+
 static void
 answer_metrics(struct app *app, struct http_exchange *x)
 {
     struct buf body = {0};
+    if (app->mongo)
+        ing_mongo_refresh_metrics(app->mongo);
     metrics_write(app->metrics, &body);
+    write_collections(app, &body);
     http_reply(x, 200, "text/plain; version=0.0.4; charset=utf-8", &body);
 }
 

@@ -4,7 +4,7 @@
 
 #include "base/metrics.h"
 
-enum metric_kind { METRIC_COUNTER, METRIC_GAUGE, METRIC_HISTOGRAM };
+enum metric_kind { METRIC_COUNTER, METRIC_GAUGE, METRIC_GAUGE_US, METRIC_HISTOGRAM };
 
 struct metric_row {
     enum metric_kind kind;

@@ -3,7 +3,7 @@
 
 #include "base/metrics_parts.h"
 
-static const char *const kind_names[] = {"counter", "gauge", "histogram"};
+static const char *const kind_names[] = {"counter", "gauge", "gauge", "histogram"};
 
 /* The upper bounds shown: each doubling twice, so that they are exact bucket
  * ends: 16 us, 64 us ... 67 s. */
@@ -30,17 +30,31 @@ write_histogram(struct metrics *m, enum metric id, struct buf *out)
     buf_printf(out, "%s_count %llu\n", name, (unsigned long long)n);
 }
 
+/* The name without labels. */
+static struct span
+family_of(const struct metric_row *row)
+{
+    struct span name = span_str(row->name);
+    return span_of(name.p, span_find(name, 0, '{'));
+}
+
 void
 metrics_write(struct metrics *m, struct buf *out)
 {
+    struct span family = {0};
     for (unsigned i = 0; i < METRIC_N; i++) {
         const struct metric_row *row = &metric_rows[i];
-        buf_printf(out, "# HELP %s %s\n# TYPE %s %s\n", row->name, row->help, row->name,
-                   kind_names[row->kind]);
+        if (!span_eq(family, family_of(row))) {
+            family = family_of(row);
+            buf_printf(out, "# HELP %.*s %s\n# TYPE %.*s %s\n", SPAN_ARG(family), row->help,
+                       SPAN_ARG(family), kind_names[row->kind]);
+        }
+        uint64_t value = metrics_read(m, (enum metric)i);
         if (row->kind == METRIC_HISTOGRAM)
             write_histogram(m, (enum metric)i, out);
+        else if (row->kind == METRIC_GAUGE_US)
+            buf_printf(out, "%s %.6f\n", row->name, (double)value / 1e6);
         else
-            buf_printf(out, "%s %llu\n", row->name,
-                       (unsigned long long)metrics_read(m, (enum metric)i));
+            buf_printf(out, "%s %llu\n", row->name, (unsigned long long)value);
     }
 }

@@ -30,7 +30,7 @@ struct chunk {
     unsigned n_targets;
     bool is_scan, is_first_slice;
     bool has_cascades;
-    struct map seen; /* search ids that were put, and texts of _ids that have none */
+    struct map seen; /* search ids, and texts of _ids that have none, to enum ing_outcome */
     struct note *notes, **notes_end;
     struct buf last; /* {"_id": x} of the last document of a scan */
     struct ing_writeback_list *writeback;
@@ -248,7 +248,7 @@ leave_out(struct chunk *c, const bson_t *doc, const struct err *err)
         return; /* MongoDB stores none such */
     struct span text = id_text(c, &id);
     tell_bad(c, text, arena_dup(idx_batch_arena(c->batch), span_str(err->text)), true);
-    (void)map_put(&c->seen, text, NULL); /* it is there, if not for us */
+    *map_put(&c->seen, text, NULL) = ING_OUTCOME_BAD;
 }
 
 /* While a relation is being scanned, what users derive is not worth writing back. */
@@ -287,34 +287,43 @@ take_doc(void *arg, const bson_t *doc)
             ing_writeback_note(c->m, &c->writeback, c->feed, doc, &mapped);
     }
     if (is_mapped && !c->is_scan)
-        (void)map_put(&c->seen, mapped.doc.id, NULL); /* a set */
+        *map_put(&c->seen, mapped.doc.id, NULL) =
+            mapped.n_bad ? ING_OUTCOME_PARTIAL : ING_OUTCOME_APPLIED;
 }
 
-/* Keys that were asked for and not found are gone: so are their documents. */
-static void
-delete_absent(struct chunk *c, const struct span *ids, size_t n)
+static enum ing_outcome
+delete_document(struct chunk *c, struct span id)
 {
-    for (size_t i = 0; i < n; i++) {
-        bson_t key;
-        bson_iter_t at;
-        struct span id;
-        if (!bson_init_static(&key, (const uint8_t *)ids[i].p, ids[i].n) ||
-            !bson_iter_init(&at, &key) || !bson_iter_next(&at))
-            continue;
-        bool has_name =
-            ing_mapping_id(c->feed->mapping, &at, idx_batch_arena(c->batch), &id, NULL) == RC_OK;
-        if (!has_name)
-            id = id_text(c, &at);
-        if (map_get(&c->seen, id))
-            continue;
-        note_good(c, id);
-        if (!has_name)
-            continue; /* never in the index */
-        for (unsigned t = 0; t < c->n_targets; t++) {
-            note_cascade(c, c->targets[t].uid, id, (struct span){0});
-            idx_batch_delete(c->batch, c->targets[t].uid, id);
-        }
+    bool was_there = false;
+    for (unsigned t = 0; t < c->n_targets; t++) {
+        uint32_t view, doc;
+        const struct idx_collection *held = idx_snapshot_find_uid(c->snapshot, c->targets[t].uid);
+        was_there |= held && idx_collection_find(held, id, &view, &doc);
+        note_cascade(c, c->targets[t].uid, id, (struct span){0});
+        idx_batch_delete(c->batch, c->targets[t].uid, id);
     }
+    return was_there ? ING_OUTCOME_APPLIED : ING_OUTCOME_ABSENT;
+}
+
+/* A key that was asked for and not found is gone: so is its document. */
+static enum ing_outcome
+settle_key(struct chunk *c, struct span bytes)
+{
+    bson_t key;
+    bson_iter_t at;
+    struct span id;
+    if (!bson_init_static(&key, (const uint8_t *)bytes.p, bytes.n) || !bson_iter_init(&at, &key) ||
+        !bson_iter_next(&at))
+        return ING_OUTCOME_BAD;
+    bool has_name =
+        ing_mapping_id(c->feed->mapping, &at, idx_batch_arena(c->batch), &id, NULL) == RC_OK;
+    if (!has_name)
+        id = id_text(c, &at);
+    const uint64_t *seen = map_get(&c->seen, id);
+    if (seen)
+        return (enum ing_outcome)*seen;
+    note_good(c, id);
+    return has_name ? delete_document(c, id) : ING_OUTCOME_ABSENT; /* was never in the index */
 }
 
 /* ---- chunks ---- */
@@ -386,8 +395,8 @@ chunk_submit(struct chunk *c, struct err *err)
 }
 
 enum rc
-ing_apply_keys(struct ing_mongo *m, struct ing_feed *f, const struct span *ids, size_t n,
-               struct err *err)
+ing_apply_keys(struct ing_mongo *m, struct ing_feed *f, const struct ing_work *w, size_t at,
+               size_t n, struct err *err)
 {
     struct chunk c;
     enum rc rc = chunk_begin(&c, m, f, false, err);
@@ -396,12 +405,15 @@ ing_apply_keys(struct ing_mongo *m, struct ing_feed *f, const struct span *ids, 
     struct ing_fetch fetch = {&m->client, f->source, &f->fields, take_doc, &c};
     rc = ing_client_session(&m->client, m->resume.read_s, m->resume.read_i, err);
     if (!rc)
-        rc = ing_fetch_keys(&fetch, ids, n, err);
+        rc = ing_fetch_keys(&fetch, w->ids + at, n, err);
     if (rc) {
         chunk_abort(&c);
         return rc;
     }
-    delete_absent(&c, ids, n);
+    for (size_t i = at; i < at + n; i++)
+        metrics_add(m->apply_metrics,
+                    ing_event_metric((enum ing_op)w->ops[i], settle_key(&c, w->ids[i])), 1);
+    metrics_observe(m->apply_metrics, M_FETCH_TIME, clock_us() - c.began_us);
     metrics_add(m->apply_metrics, M_FETCHED, c.n_docs);
     return chunk_submit(&c, err);
 }
@@ -466,5 +478,6 @@ ing_apply_slice(struct ing_mongo *m, struct ing_feed *f, size_t max_docs, struct
         buf_put_span(&f->state->at, buf_span(&c.last));
     }
     note_progress(&c);
+    metrics_observe(m->apply_metrics, M_SLICE_TIME, clock_us() - c.began_us);
     return chunk_submit(&c, err);
 }

@@ -124,10 +124,12 @@ ing_inbox_wake(struct ing_inbox *b)
 }
 
 size_t
-ing_inbox_n(struct ing_inbox *b)
+ing_inbox_n(struct ing_inbox *b, uint64_t *n_events)
 {
     pthread_mutex_lock(&b->lock);
     size_t n = b->filling.keys.n;
+    if (n_events)
+        *n_events = b->filling.n_events;
     pthread_mutex_unlock(&b->lock);
     return n;
 }
@@ -136,6 +138,21 @@ static bool
 time_is_after(uint32_t a_s, uint32_t a_i, uint32_t b_s, uint32_t b_i)
 {
     return a_s != b_s ? a_s > b_s : a_i > b_i;
+}
+
+/* The lock is held. */
+static void
+put_key(struct ing_inbox *b, const struct ing_note *note)
+{
+    struct ing_dirty_set *d = &b->filling;
+    bool is_new;
+    if (d->keys.n == 0) {
+        d->first_us = clock_us();
+        pthread_cond_signal(&b->wake);
+    }
+    *map_put(&d->keys, note->key, &is_new) = note->op;
+    d->n_events++;
+    d->n_merged[note->op] += !is_new;
 }
 
 bool
@@ -147,13 +164,8 @@ ing_inbox_put(struct ing_inbox *b, const struct ing_note *note)
     struct ing_dirty_set *d = &b->filling;
     bool is_open = !b->is_closed;
     if (is_open) {
-        if (note->key.n) {
-            if (d->keys.n == 0) {
-                d->first_us = clock_us();
-                pthread_cond_signal(&b->wake);
-            }
-            (void)map_put(&d->keys, note->key, NULL); /* a second time changes nothing */
-        }
+        if (note->key.n)
+            put_key(b, note);
         if (note->rebuild) {
             d->rebuild |= note->rebuild;
             pthread_cond_signal(&b->wake);
@@ -215,7 +227,8 @@ ing_inbox_take(struct ing_inbox *b, uint64_t wait_us, uint64_t coalesce_us, size
     *d = was;
     buf_clear(&d->position.token);
     d->position.time_s = d->position.time_i = 0;
-    d->rebuild = d->first_us = 0;
+    d->rebuild = d->first_us = d->n_events = 0;
+    memset(d->n_merged, 0, sizeof d->n_merged);
     d->time_s = d->time_i = 0;
     d->has_idled = false;
     pthread_cond_broadcast(&b->taken);

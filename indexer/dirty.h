@@ -33,9 +33,26 @@ bool ing_position_time(const struct ing_position *p, uint32_t *time_s, uint32_t 
 
 enum { ING_FEEDS_MAX = 64 };
 
+/* What told of a change: the first ING_OP_DOCUMENT_N of documents. */
+enum ing_op {
+    ING_OP_DERIVED, /* no event: a cascade, the sweep, a check */
+    ING_OP_INSERT,
+    ING_OP_UPDATE,
+    ING_OP_REPLACE,
+    ING_OP_DELETE,
+    ING_OP_DOCUMENT_N,
+    ING_OP_DROP = ING_OP_DOCUMENT_N,
+    ING_OP_RENAME,
+    ING_OP_DROP_DATABASE,
+    ING_OP_INVALIDATE,
+    ING_OP_OTHER,
+};
+
 struct ing_dirty_set {
-    /* Key: a byte with the feed's number, then the bytes of {"": _id}. Value: unused. */
+    /* Key: a byte with the feed's number, then the bytes of {"": _id}. Value: enum ing_op. */
     struct map keys;
+    uint64_t n_events;                    /* of these keys */
+    uint64_t n_merged[ING_OP_DOCUMENT_N]; /* those of keys that were there already */
     uint64_t rebuild;  /* bit per feed: dropped, renamed, history lost */
     uint64_t first_us; /* clock_us of the oldest key; 0: none */
     uint32_t time_s, time_i; /* newest cluster time among the events */
@@ -62,8 +79,8 @@ void ing_inbox_close(struct ing_inbox *b);
 bool ing_inbox_is_closed(struct ing_inbox *b);
 /* Wakes the taker although nothing came in: there is a command for it. */
 void ing_inbox_wake(struct ing_inbox *b);
-size_t ing_inbox_n(struct ing_inbox *b);
-
+/* Keys, and the events they stand for (may be NULL). */
+size_t ing_inbox_n(struct ing_inbox *b, uint64_t *n_events);
 
 /*
  * One event's outcome. key may be empty (no document); rebuild has a bit for
@@ -72,6 +89,7 @@ size_t ing_inbox_n(struct ing_inbox *b);
  */
 struct ing_note {
     struct span key;
+    enum ing_op op; /* of the key */
     uint64_t rebuild;
     uint32_t time_s, time_i;
     struct span token;

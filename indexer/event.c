@@ -56,36 +56,45 @@ text_at(const bson_t *doc, const char *path)
     return span_of(p, n);
 }
 
-static enum ing_event_kind
-kind_of(struct span name)
+static void
+read_operation(struct span name, struct ing_change *out)
 {
     static const struct {
         const char *name;
         enum ing_event_kind kind;
+        enum ing_op op;
     } rows[] = {
-        {"insert", ING_EVENT_DOCUMENT},       {"update", ING_EVENT_DOCUMENT},
-        {"replace", ING_EVENT_DOCUMENT},      {"delete", ING_EVENT_DOCUMENT},
-        {"drop", ING_EVENT_COLLECTION},       {"rename", ING_EVENT_COLLECTION},
-        {"dropDatabase", ING_EVENT_DATABASE}, {"invalidate", ING_EVENT_INVALIDATE},
+        {"insert", ING_EVENT_DOCUMENT, ING_OP_INSERT},
+        {"update", ING_EVENT_DOCUMENT, ING_OP_UPDATE},
+        {"replace", ING_EVENT_DOCUMENT, ING_OP_REPLACE},
+        {"delete", ING_EVENT_DOCUMENT, ING_OP_DELETE},
+        {"drop", ING_EVENT_COLLECTION, ING_OP_DROP},
+        {"rename", ING_EVENT_COLLECTION, ING_OP_RENAME},
+        {"dropDatabase", ING_EVENT_DATABASE, ING_OP_DROP_DATABASE},
+        {"invalidate", ING_EVENT_INVALIDATE, ING_OP_INVALIDATE},
     };
+    out->kind = ING_EVENT_OTHER;
+    out->op = ING_OP_OTHER;
     for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
-        if (span_eq_str(name, rows[i].name))
-            return rows[i].kind;
+        if (!span_eq_str(name, rows[i].name))
+            continue;
+        out->kind = rows[i].kind;
+        out->op = rows[i].op;
     }
-    return ING_EVENT_OTHER;
 }
 
 void
 ing_event_read(const bson_t *doc, struct ing_change *out)
 {
     bson_iter_t at;
-    *out = (struct ing_change){.kind = kind_of(text_at(doc, "operationType")),
-                               .collection = text_at(doc, "ns.coll"),
+    *out = (struct ing_change){.collection = text_at(doc, "ns.coll"),
                                .other = text_at(doc, "to.coll")};
+    read_operation(text_at(doc, "operationType"), out);
     if (bson_iter_init_find(&at, doc, "clusterTime") && BSON_ITER_HOLDS_TIMESTAMP(&at))
         bson_iter_timestamp(&at, &out->time_s, &out->time_i);
     if (out->kind == ING_EVENT_DOCUMENT && !find_path(doc, "documentKey._id", &out->id))
-        out->kind = ING_EVENT_OTHER;
+        *out = (struct ing_change){
+            .kind = ING_EVENT_OTHER, .op = ING_OP_OTHER, .collection = out->collection};
 }
 
 void

@@ -10,6 +10,8 @@
 
 #include "base/buf.h"
 
+#include "indexer/dirty.h"
+
 enum ing_event_kind {
     ING_EVENT_DOCUMENT,   /* inserted, updated, replaced or deleted: fetch it */
     ING_EVENT_COLLECTION, /* dropped or renamed: rebuild both collections named */
@@ -20,6 +22,7 @@ enum ing_event_kind {
 
 struct ing_change {
     enum ing_event_kind kind;
+    enum ing_op op;
     struct span collection; /* MongoDB's name; borrowed from the event; empty if it has none */
     struct span other;      /* of a rename: the new name */
     bson_iter_t id;         /* of a document */

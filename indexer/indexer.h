@@ -44,6 +44,10 @@ bool ing_mongo_is_ready(struct ing_mongo *m);
 /* Appends `"key":value` members for /health and /admin/status: state, lag, errors. Any thread. */
 void ing_mongo_write_health(struct ing_mongo *m, struct buf *out);
 void ing_mongo_write_status(struct ing_mongo *m, struct buf *out);
+/* Sets the gauges that are computed when they are asked for: before metrics_write. Any thread. */
+void ing_mongo_refresh_metrics(struct ing_mongo *m);
+/* Age of the moment up to which all is applied; UINT64_MAX: never caught up. Any thread. */
+uint64_t ing_mongo_lag_us(struct ing_mongo *m);
 /*
  * Appends {"count": n, "dropped": n, "letters": [...]}: documents that a target lacks or has
  * in part, the newest `max` of them (dead.h). Any thread.

@@ -101,6 +101,7 @@ take(struct ing_mongo *m, struct ing_round *r)
     ing_inbox_take(&m->inbox, is_busy ? 0 : IDLE_WAIT_US, is_busy ? 0 : m->options.coalesce_us,
                    m->options.batch_docs, &r->dirty);
     r->taken_wall_us = clock_wall_us();
+    r->taken_us = clock_us();
     if (r->dirty.time_s > m->resume.read_s ||
         (r->dirty.time_s == m->resume.read_s && r->dirty.time_i > m->resume.read_i)) {
         /* Reads from now on show at least this. */
@@ -110,12 +111,15 @@ take(struct ing_mongo *m, struct ing_round *r)
     memset(r->work, 0, sizeof r->work);
     size_t at = 0;
     struct span key;
-    while (map_next(&r->dirty.keys, &at, &key, NULL)) {
-        struct ing_work *w = &r->work[(unsigned char)key.p[0]];
-        w->ids = arena_grow(&r->arena, w->ids, &w->cap, w->n + 1, sizeof *w->ids);
-        w->ids[w->n++] = span_from(key, 1);
-    }
-    metrics_set(m->apply_metrics, M_DIRTY_KEYS, r->dirty.keys.n);
+    uint64_t *op;
+    while (map_next(&r->dirty.keys, &at, &key, &op))
+        ing_round_add(r, (unsigned char)key.p[0], span_from(key, 1), (enum ing_op)*op);
+    for (unsigned i = 0; i < ING_OP_DOCUMENT_N; i++)
+        metrics_add(m->apply_metrics, ing_event_metric((enum ing_op)i, ING_OUTCOME_MERGED),
+                    r->dirty.n_merged[i]);
+    pthread_mutex_lock(&m->lock);
+    m->status.n_in_round = r->dirty.n_events;
+    pthread_mutex_unlock(&m->lock);
 }
 
 static void
@@ -164,7 +168,7 @@ apply_feed(struct ing_mongo *m, struct ing_feed *f, const struct ing_work *w)
     for (size_t at = 0; at < w->n;) {
         struct err err;
         size_t n = w->n - at < m->chunk_docs ? w->n - at : m->chunk_docs;
-        enum rc rc = ing_apply_keys(m, f, w->ids + at, n, &err);
+        enum rc rc = ing_apply_keys(m, f, w, at, n, &err);
         if (rc) {
             m->chunk_docs = m->chunk_docs > 32 ? m->chunk_docs / 2 : m->chunk_docs;
             if (!go_on_after(m, "fetching", &err, n_tries++))
@@ -256,15 +260,14 @@ save(struct ing_mongo *m, const struct ing_round *r)
         s->caught_up_wall_us = r->taken_wall_us;
     else if (d->time_s && (uint64_t)d->time_s * 1000000 > s->caught_up_wall_us)
         s->caught_up_wall_us = (uint64_t)d->time_s * 1000000;
-    s->n_cascades = m->resume.n_cascades;
+    s->n_in_round = 0;
     s->n_applied += d->keys.n;
     s->position_s = time_s;
     s->position_i = time_i;
     pthread_mutex_unlock(&m->lock);
-    if (d->time_s) {
-        uint64_t event_us = (uint64_t)d->time_s * 1000000, wall_us = clock_wall_us();
-        metrics_set(m->apply_metrics, M_LAG_US, wall_us > event_us ? wall_us - event_us : 0);
-    }
+    ing_status_update(m);
+    if (has_work)
+        metrics_observe(m->apply_metrics, M_ROUND_TIME, now_us - r->taken_us);
 }
 
 /* Tells, waits, and says whether to try again. */
@@ -439,6 +442,7 @@ ing_mongo_start(const struct ing_mongo_options *options, struct ing_mongo **out,
     }
     if (options->writeback == ING_WRITEBACK_FULL)
         m->writeback = ing_writeback_start(m);
+    ing_observe_start(m);
     must(pthread_create(&m->stream_thread, NULL, ing_stream_main, m) == 0);
     must(pthread_create(&m->apply_thread, NULL, apply_main, m) == 0);
     *out = m;
@@ -451,6 +455,7 @@ ing_mongo_stop(struct ing_mongo *m)
     if (!m)
         return;
     ing_inbox_close(&m->inbox);
+    ing_observe_stop(m);
     pthread_join(m->stream_thread, NULL);
     pthread_join(m->apply_thread, NULL);
     mongo_free(m);

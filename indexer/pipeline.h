@@ -45,18 +45,38 @@ struct ing_feed { /* one collection of the profile */
     uint64_t last_bad_us; /* when a bad document was last logged */
     /* Under ing_mongo.lock: */
     uint64_t n_scanned, n_estimate, began_us, ended_us;
+    uint64_t source_bytes; /* of the documents in MongoDB; 0: not known */
     bool shows_scanning, shows_aside; /* copies of the state, for readers */
 };
+
+enum ing_outcome {      /* what became of a changed document */
+    ING_OUTCOME_APPLIED, /* the index changed */
+    ING_OUTCOME_ABSENT,  /* neither MongoDB nor the index has it */
+    ING_OUTCOME_PARTIAL, /* indexed without fields that do not fit */
+    ING_OUTCOME_BAD,     /* left out: see dead letters */
+    ING_OUTCOME_MERGED,  /* one more event of a document that waited already */
+    ING_OUTCOME_IGNORED, /* of a collection that is not indexed */
+    ING_OUTCOME_N
+};
+
+static inline enum metric
+ing_event_metric(enum ing_op op, enum ing_outcome outcome)
+{
+    return (enum metric)(M_EVENT_DERIVED_APPLIED + (unsigned)op * ING_OUTCOME_N + outcome);
+}
 
 struct ing_round { /* one pass of the apply thread */
     struct ing_dirty_set dirty;
     struct arena arena;
-    struct ing_work { /* per feed: the bytes of {"": _id} documents */
-        struct span *ids;
-        size_t n, cap;
+    struct ing_work { /* per feed */
+        struct span *ids;   /* the bytes of {"": _id} documents */
+        unsigned char *ops; /* enum ing_op of each */
+        size_t n, cap_ids, cap_ops;
     } work[ING_FEEDS_MAX];
-    uint64_t taken_wall_us;
+    uint64_t taken_wall_us, taken_us;
 };
+
+enum { ING_CASCADES_SHOWN = 8 };
 
 struct ing_status { /* under ing_mongo.lock */
     bool is_connected, was_connected;
@@ -65,7 +85,17 @@ struct ing_status { /* under ing_mongo.lock */
     uint64_t trouble_wall_us;
     uint64_t n_troubles;
     uint64_t caught_up_wall_us; /* everything until then is applied; 0: never */
+    uint64_t n_in_round; /* events taken and not yet submitted */
     size_t n_cascades;
+    struct ing_cascade_progress { /* of the first of them */
+        enum ing_cascade_kind kind;
+        char key[96]; /* cut */
+        size_t n_done, n_documents; /* n_documents 0: not counted yet */
+    } cascades[ING_CASCADES_SHOWN];
+    const char *state; /* its name, static, and since when */
+    uint64_t state_wall_us;
+    uint32_t oplog_oldest_s, oplog_newest_s; /* 0: not known */
+    char oplog_trouble[ERR_TEXT_MAX];        /* why */
     const char *lease; /* of write-back: static; NULL: not looked yet */
     uint64_t n_events, n_applied, n_bad;
     uint32_t position_s, position_i; /* cluster time up to which all is submitted; 0: unknown */
@@ -115,7 +145,22 @@ struct ing_mongo {
      * process's end.
      */
     atomic_bool is_hung;
+
+    struct ing_observer {
+        pthread_t thread;
+        struct metrics_block *gauges; /* set when metrics are asked for */
+    } observer;
 };
+
+/* ---- observe.c ---- */
+
+/*
+ * What is looked at beside the work: how far MongoDB's oplog reaches back, how
+ * large its collections are. A thread of its own with a client of its own, so
+ * that a slow answer holds nothing up.
+ */
+void ing_observe_start(struct ing_mongo *m);
+void ing_observe_stop(struct ing_mongo *m); /* once the inbox is closed */
 
 /* ---- stream.c ---- */
 
@@ -123,19 +168,21 @@ void *ing_stream_main(void *arg);
 
 /* ---- round.c ---- */
 
-/* Adds a document to the round's work unless it is there already. */
+/* Adds a changed document, the bytes of {"": _id}, borrowed, to the work of its feed. */
+void ing_round_add(struct ing_round *r, unsigned feed, struct span id, enum ing_op op);
+/* The same for a dirty key, copied, unless it is there already. */
 void ing_round_touch(struct ing_round *r, const struct ing_feed *f, struct span key);
 void ing_round_touch_id(struct ing_round *r, const struct ing_feed *f, struct span search_id);
 
 /* ---- apply.c ---- */
 
 /*
- * Fetches the keys, maps, submits. What it changes in relations is recorded as
+ * Fetches n keys of w from number `at`, maps, submits. What it changes in relations is recorded as
  * cascades in m->resume, in the same batch. RC_UNREACHABLE, RC_STOPPED; then
  * nothing was submitted.
  */
-MUST_USE enum rc ing_apply_keys(struct ing_mongo *m, struct ing_feed *f, const struct span *ids,
-                                size_t n, struct err *err);
+MUST_USE enum rc ing_apply_keys(struct ing_mongo *m, struct ing_feed *f, const struct ing_work *w,
+                                size_t at, size_t n, struct err *err);
 /* The next slice of a scan; advances f->state, whose end clears is_scanning. */
 MUST_USE enum rc ing_apply_slice(struct ing_mongo *m, struct ing_feed *f, size_t max_docs,
                                  struct err *err);
@@ -180,6 +227,7 @@ struct ing_feed *ing_scan_next(const struct ing_mongo *m);
 struct ing_writeback_list; /* of one batch */
 MUST_USE struct ing_writeback_queue *ing_writeback_start(struct ing_mongo *m);
 void ing_writeback_stop(struct ing_writeback_queue *q); /* NULL allowed */
+size_t ing_writeback_n(struct ing_mongo *m);            /* documents in the queue; any thread */
 /* Notes what a document needs (a list is made if *list is NULL); nothing if it is up to date. */
 void ing_writeback_note(struct ing_mongo *m, struct ing_writeback_list **list,
                         const struct ing_feed *f, const bson_t *doc,
@@ -196,6 +244,10 @@ void ing_writeback_fields(bson_t *projection);
 
 /* Copies what readers see from the apply thread's state. */
 void ing_status_update(struct ing_mongo *m);
+/* Notices that the state has another name now. The lock is held. */
+void ing_status_note_state(struct ing_mongo *m);
+/* How far the index is behind, in microseconds; UINT64_MAX: never caught up. The lock is held. */
+uint64_t ing_status_lag_us(const struct ing_mongo *m);
 /* Counts and logs an error that is retried. */
 void ing_trouble(struct ing_mongo *m, const char *what, const struct err *err, uint64_t wait_us);
 void ing_log(struct ing_mongo *m, enum log_level level, const char *event, const char *text);

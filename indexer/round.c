@@ -4,15 +4,23 @@
 #include "indexer/event.h"
 
 void
+ing_round_add(struct ing_round *r, unsigned feed, struct span id, enum ing_op op)
+{
+    struct ing_work *w = &r->work[feed];
+    w->ids = arena_grow(&r->arena, w->ids, &w->cap_ids, w->n + 1, sizeof *w->ids);
+    w->ops = arena_grow(&r->arena, w->ops, &w->cap_ops, w->n + 1, sizeof *w->ops);
+    w->ids[w->n] = id;
+    w->ops[w->n++] = (unsigned char)op;
+}
+
+void
 ing_round_touch(struct ing_round *r, const struct ing_feed *f, struct span key)
 {
     bool is_new;
     (void)map_put(&r->dirty.keys, key, &is_new); /* only the key counts */
     if (!is_new)
         return;
-    struct ing_work *w = &r->work[f->number];
-    w->ids = arena_grow(&r->arena, w->ids, &w->cap, w->n + 1, sizeof *w->ids);
-    w->ids[w->n++] = span_from(arena_dup(&r->arena, key), 1);
+    ing_round_add(r, f->number, span_from(arena_dup(&r->arena, key), 1), ING_OP_DERIVED);
 }
 
 void

@@ -34,6 +34,7 @@ set_connected(struct stream *s, bool is_connected)
     pthread_mutex_lock(&s->m->lock);
     s->m->status.is_connected = is_connected;
     s->m->status.was_connected |= is_connected;
+    ing_status_note_state(s->m);
     pthread_mutex_unlock(&s->m->lock);
     metrics_set(s->metrics, M_SOURCE_CONNECTED, is_connected);
 }
@@ -103,7 +104,7 @@ static bool
 note_event(struct stream *s, const struct ing_change *event, struct span token)
 {
     struct ing_mongo *m = s->m;
-    struct ing_note note = {.time_s = event->time_s, .time_i = event->time_i};
+    struct ing_note note = {.op = event->op, .time_s = event->time_s, .time_i = event->time_i};
     uint64_t feeds = feeds_of(m, event->collection);
     bool is_open = true;
     if (event->kind == ING_EVENT_COLLECTION)
@@ -123,6 +124,8 @@ note_event(struct stream *s, const struct ing_change *event, struct span token)
         note.key = (struct span){0};
     } else if (!note.rebuild) {
         metrics_add(s->metrics, M_EVENTS_IGNORED, 1);
+        if (event->kind == ING_EVENT_DOCUMENT)
+            metrics_add(s->metrics, ing_event_metric(event->op, ING_OUTCOME_IGNORED), 1);
     }
     note.token = token;
     return is_open && ing_inbox_put(&m->inbox, &note);
@@ -148,6 +151,8 @@ read_events(struct stream *s, mongoc_change_stream_t *stream, struct err *err)
             struct ing_change event;
             ing_event_read(doc, &event);
             s->is_invalidated = event.kind == ING_EVENT_INVALIDATE;
+            if (event.kind != ING_EVENT_DOCUMENT)
+                metrics_add(s->metrics, (enum metric)(M_EVENTS_DROP + (event.op - ING_OP_DROP)), 1);
             if (s->is_invalidated)
                 return err_set(err, RC_HISTORY_LOST, "the change stream was invalidated");
             struct span token = token_of(stream);

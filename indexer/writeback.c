@@ -88,6 +88,18 @@ ing_writeback_await_room(struct ing_mongo *m)
     }
 }
 
+size_t
+ing_writeback_n(struct ing_mongo *m)
+{
+    struct ing_writeback_queue *q = m->writeback;
+    if (!q)
+        return 0;
+    pthread_mutex_lock(&q->lock);
+    size_t n = q->n_docs;
+    pthread_mutex_unlock(&q->lock);
+    return n;
+}
+
 /* ---- writing ---- */
 
 static struct ing_writeback_list *

@@ -1,4 +1,6 @@
+#include "base/fs.h"
 #include "base/metrics.h"
+#include "base/metrics_parts.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -154,13 +156,59 @@ test_threads(void **state)
     metrics_free(m);
 }
 
+/* A family of labelled rows has one head; a gauge of microseconds is shown in seconds. */
+static void
+test_families(void **state)
+{
+    struct metrics *m = metrics_new();
+    struct metrics_block *b = metrics_block(m);
+    struct buf out = {0};
+    (void)state;
+    metrics_set(b, M_LAG, 1500000);
+    metrics_add(b, M_EVENT_UPDATE_APPLIED, 3);
+    metrics_write(m, &out);
+    buf_putc(&out, 0);
+    assert_non_null(
+        strstr(out.p, "\n# TYPE tailfin_lag_seconds gauge\ntailfin_lag_seconds 1.500000\n"));
+    assert_non_null(strstr(
+        out.p, "\ntailfin_event_outcomes_total{operation=\"update\",outcome=\"applied\"} 3\n"));
+    const char *type = strstr(out.p, "# TYPE tailfin_event_outcomes_total counter\n");
+    assert_non_null(type);
+    assert_null(strstr(type + 1, "# TYPE tailfin_event_outcomes_total"));
+    buf_fini(&out);
+    metrics_free(m);
+}
+
+/* Every metric has its line in the page for operators, with unit and meaning. */
+static void
+test_page(void **state)
+{
+    struct buf page = {0};
+    (void)state;
+    assert_int_equal(fs_read_path("app/METRICS.md", 1 << 20, &page, NULL), RC_OK);
+    buf_putc(&page, 0);
+    for (size_t i = 0; i < METRIC_N; i++) {
+        char line[512];
+        struct span name = span_str(metric_rows[i].name);
+        snprintf(line, sizeof line, "\n| `%.*s` | ", (int)span_find(name, 0, '{'), name.p);
+        const char *at = strstr(page.p, line);
+        if (!at)
+            fail_msg("app/METRICS.md lacks %s", metric_rows[i].name);
+        const char *end = strchr(at + 1, '\n');
+        if (!memmem(at, (size_t)(end - at), metric_rows[i].help, strlen(metric_rows[i].help)))
+            fail_msg("app/METRICS.md says something else of %s", metric_rows[i].name);
+    }
+    buf_fini(&page);
+}
+
 int
 main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_counts),      cmocka_unit_test(test_quantiles),
         cmocka_unit_test(test_huge_values), cmocka_unit_test(test_text),
-        cmocka_unit_test(test_threads),
+        cmocka_unit_test(test_threads),     cmocka_unit_test(test_families),
+        cmocka_unit_test(test_page),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -143,10 +143,10 @@ waits_when_it_is_full(void **state)
     size_t n = 0;
     ing_inbox_init(&b);
     must(pthread_create(&thread, NULL, put_many, &b) == 0);
-    while (ing_inbox_n(&b) < ING_DIRTY_SET_MAX)
+    while (ing_inbox_n(&b, NULL) < ING_DIRTY_SET_MAX)
         clock_sleep_us(1000);
     clock_sleep_us(20000);
-    assert_int_equal(ing_inbox_n(&b), ING_DIRTY_SET_MAX);
+    assert_int_equal(ing_inbox_n(&b, NULL), ING_DIRTY_SET_MAX);
     while (n < ING_DIRTY_SET_MAX + 1000) {
         ing_inbox_take(&b, 10000, 0, 100, &d);
         n += d.keys.n;
