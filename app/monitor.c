@@ -9,6 +9,7 @@
 #include "base/json.h"
 
 #include "app/options.h"
+#include "app/typesense.h"
 
 static const char JSON[] = "application/json; charset=utf-8";
 
@@ -21,7 +22,10 @@ is_healthy(struct app *app)
 {
     if (atomic_load(&app->is_stopping) || !atomic_load(&app->is_started))
         return false;
-    if (!app->mongo)
+    if (!qry_is_healthy(app->qry))
+        return false;
+    /* What Typesense answers does not wait for our index. */
+    if (!app->mongo || app_serves_from_typesense(app->conf))
         return true;
     if (!ing_mongo_is_ready(app->mongo))
         return false;
@@ -37,6 +41,7 @@ answer_health(struct app *app, struct http_exchange *x)
     buf_printf(&body, "{\"ok\":%s", ok ? "true" : "false");
     if (app->mongo)
         ing_mongo_write_health(app->mongo, &body);
+    qry_write_health(app->qry, &body);
     buf_putc(&body, '}');
     http_reply(x, ok ? 200 : 503, JSON, &body);
 }

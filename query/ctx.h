@@ -12,6 +12,7 @@
 #include "query/query.h"
 
 struct qry_keyring; /* keys.h */
+struct qry_shadow;  /* shadow.h */
 
 enum { QRY_ANALYZERS_N = 8 };
 
@@ -28,7 +29,8 @@ struct qry_ctx {
     struct qry_filter_cache *filters;
     struct qry_keyring *keyring;
     struct metrics_block *metrics;
-    struct arena arena; /* of the request being answered */
+    struct qry_shadow *shadow; /* NULL: answers from the index are not compared */
+    struct arena arena;        /* of the request being answered */
     struct qry_analyzers analyzers;
 };
 

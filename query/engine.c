@@ -15,7 +15,32 @@ qry_options_init(struct qry_options *o)
         .per_page_max = 250,
         .filter_ops_max = 100,
         .searches_max = 50,
+        .forward_us = 3000000,
+        .shadow_percent = 10,
     };
+}
+
+/* Typesense: whom to ask, what to compare, what to pass on. */
+static enum rc
+start_upstream(struct qry *q, struct err *err)
+{
+    const struct qry_options *o = &q->options;
+    enum rc rc = RC_OK;
+
+    if (!o->is_forwarding && o->shadow == QRY_SHADOW_OFF)
+        return RC_OK;
+    if (!o->upstream_urls)
+        return err_set(err, RC_INVALID,
+                       "serving from Typesense or comparing with it needs --typesense-url");
+    if (o->shadow == (o->is_forwarding ? QRY_SHADOW_TYPESENSE : QRY_SHADOW_BUILTIN))
+        return err_set(err, RC_INVALID,
+                       "--shadow names the side that serves: it is to be the other one");
+    rc = qry_upstream_new(o, &q->upstream, err);
+    if (rc == RC_OK && o->shadow != QRY_SHADOW_OFF)
+        rc = qry_shadow_new(o, q->upstream, &q->shadow, err);
+    if (rc == RC_OK && o->is_forwarding)
+        q->forward = qry_forward_new(o, q->upstream, q->shadow);
+    return rc;
 }
 
 enum rc
@@ -28,8 +53,12 @@ qry_new(const struct qry_options *options, struct qry **out, struct err *err)
     q->options = *options;
     (void)pthread_mutex_init(&q->authorize_lock, NULL); /* cannot fail with default attributes */
     q->loops = xcalloc(options->n_loops, sizeof *q->loops);
-    while (rc == RC_OK && q->n_loops < options->n_loops)
-        rc = qry_ctx_init(&q->loops[q->n_loops++], &q->options, err);
+    rc = start_upstream(q, err);
+    while (rc == RC_OK && q->n_loops < options->n_loops) {
+        struct qry_ctx *ctx = &q->loops[q->n_loops++];
+        rc = qry_ctx_init(ctx, &q->options, err);
+        ctx->shadow = q->shadow;
+    }
     if (rc == RC_OK)
         rc = qry_ctx_init(&q->authorize, &q->options, err);
     if (rc == RC_OK)
@@ -47,6 +76,9 @@ qry_free(struct qry *q)
     if (!q)
         return;
     qry_workers_stop(q);
+    qry_forward_free(q->forward);
+    qry_shadow_free(q->shadow);
+    qry_upstream_free(q->upstream);
     for (unsigned i = 0; i < q->n_loops; i++)
         qry_ctx_fini(&q->loops[i]);
     qry_ctx_fini(&q->authorize);
@@ -76,6 +108,19 @@ qry_authorize(struct qry *q, struct http_exchange *x, const char *action, struct
     return is_allowed;
 }
 
+void
+qry_write_health(const struct qry *q, struct buf *out)
+{
+    if (q->forward)
+        qry_upstream_write_health(q->upstream, out);
+}
+
+bool
+qry_is_healthy(const struct qry *q)
+{
+    return !q->forward || qry_upstream_is_up(q->upstream);
+}
+
 enum rc
 qry_filter_ids(const struct idx_collection *c, struct span filter_by,
                void (*each)(void *arg, struct span id), void *arg, struct err *err)
@@ -98,9 +143,9 @@ qry_filter_ids(const struct idx_collection *c, struct span filter_by,
         qry_filter_eval(filter, view, NULL, &arena, words);
         for (size_t i = 0; i < qry_words_n(view->n_docs); i++)
             for (uint64_t left = words[i]; left; left &= left - 1)
-                each(arg, idx_segment_id(view->segment,
-                                         (uint32_t)(i * 64) + (uint32_t)__builtin_ctzll(left),
-                                         text));
+                each(arg,
+                     idx_segment_id(view->segment,
+                                    (uint32_t)(i * 64) + (uint32_t)__builtin_ctzll(left), text));
     }
     arena_fini(&arena);
     free(analyzer);

@@ -8,6 +8,8 @@
 
 #include "query/ctx.h"
 #include "query/forecast.h"
+#include "query/forward.h"
+#include "query/search.h"
 
 enum qry_job_kind { QRY_JOB_SEARCH, QRY_JOB_MULTI, QRY_JOB_EXPORT };
 
@@ -33,6 +35,9 @@ struct qry {
     struct queue *searches, *exports;
     struct qry_worker *workers; /* n_workers for searches, then one for exports */
     unsigned n_workers;
+    struct qry_upstream *upstream;  /* NULL: no Typesense */
+    struct qry_shadow *shadow;      /* NULL: off */
+    struct qry_forward *forward;    /* NULL: answers come from the index */
     pthread_mutex_t authorize_lock; /* guards authorize */
     struct qry_ctx authorize;
 };
@@ -51,8 +56,11 @@ void qry_workers_give(struct qry *q, struct http_exchange *x, enum qry_job_kind 
  * Answers a search or a multi_search. False: the slice ended first; the
  * exchange is untouched. With slice_end_us UINT64_MAX always true.
  */
-bool qry_http_search(struct qry_ctx *ctx, struct http_exchange *x, uint64_t slice_end_us);
-bool qry_http_multi(struct qry_ctx *ctx, struct http_exchange *x, uint64_t slice_end_us);
+bool qry_http_search(struct qry_ctx *ctx, struct http_exchange *x, bool is_multi,
+                     uint64_t slice_end_us);
+/* Appends the answer to what was gathered; *ask has snapshot and times. As qry_search_run. */
+MUST_USE enum rc qry_http_run(struct qry_ctx *ctx, const struct qry_gathered *g,
+                              struct qry_ask *ask, struct buf *out, struct err *err);
 /* Answers with the status of rc and the sentence in err. */
 void qry_http_fail(struct http_exchange *x, enum rc rc, const struct err *err);
 void qry_http_ok(struct http_exchange *x, struct buf *take);
@@ -61,10 +69,22 @@ void qry_http_ok(struct http_exchange *x, struct buf *take);
 
 /* Streams all documents that match. Worker threads only. */
 void qry_http_export(struct qry_ctx *ctx, struct http_exchange *x);
+/* Whether it asks for a collection that only the index has, whoever answers searches. */
+bool qry_export_is_internal(const struct http_exchange *x);
 
 /* ---- read_routes.c ---- */
 
-/* Answers collections, documents, aliases, keys, empty subsystems; false: not one of them. */
-bool qry_http_read(struct qry_ctx *ctx, struct http_exchange *x);
+struct qry_read_route;
+
+/* The route of a collection, document, alias, key or subsystem that is read; NULL: none of them. */
+const struct qry_read_route *qry_read_route_find(const struct http_request *r);
+/* Whether its answer is Tailfin's, whoever answers searches: keys. */
+bool qry_read_route_is_ours(const struct qry_read_route *route);
+/* Whether the key allows it; otherwise it was answered. */
+MUST_USE bool qry_read_route_allows(struct qry_ctx *ctx, struct http_exchange *x,
+                                    const struct qry_read_route *route);
+/* Answers from the index, having checked the key. */
+void qry_http_read(struct qry_ctx *ctx, struct http_exchange *x,
+                   const struct qry_read_route *route);
 
 #endif

@@ -14,7 +14,8 @@ struct place {
     uint32_t view, doc;
 };
 
-struct export {
+struct export
+{
     struct qry_ctx *ctx;
     struct http_exchange *x;
     const struct idx_collection *collection;
@@ -30,6 +31,14 @@ param(const struct export *e, const char *name)
     const struct http_param *p = http_request_param(http_exchange_request(e->x), name);
 
     return p ? p->value : (struct span){0};
+}
+
+bool
+qry_export_is_internal(const struct http_exchange *x)
+{
+    const struct http_param *p = http_request_param(http_exchange_request(x), "internal");
+
+    return p && span_eq_str(p->value, "true");
 }
 
 static int
@@ -120,9 +129,8 @@ prepare(struct export *e)
     if (!qry_keyring_allows(e->ctx->keyring, qry_key_of(e->x), "documents:export", name))
         return err_set(&e->err, RC_DENIED,
                        "send a key that may export in the header X-TYPESENSE-API-KEY");
-    bool shows_internal = span_eq_str(param(e, "internal"), "true");
-    e->collection = shows_internal ? idx_snapshot_find(snapshot, name)
-                                   : idx_snapshot_find_public(snapshot, name);
+    e->collection = qry_export_is_internal(e->x) ? idx_snapshot_find(snapshot, name)
+                                                 : idx_snapshot_find_public(snapshot, name);
     if (!e->collection)
         return err_set(&e->err, RC_ABSENT, "there is no collection of that name");
     e->include = qry_names_of(param(e, "include_fields"), &e->ctx->arena);

@@ -17,8 +17,8 @@ qry_param_name(enum qry_param id)
     return names[id];
 }
 
-static int
-param_find(struct span name)
+int
+qry_param_find(struct span name)
 {
     size_t begin = 0, end = QRY_PARAM_N;
 
@@ -44,7 +44,7 @@ given(struct span value)
 void
 qry_params_add(struct qry_params *p, struct span name, struct span value, struct arena *arena)
 {
-    int id = param_find(name);
+    int id = qry_param_find(name);
 
     if (id < 0)
         return;

@@ -32,10 +32,11 @@ struct qry_params {
 
 /* The parameter's name as clients write it; static. */
 const char *qry_param_name(enum qry_param id);
+/* The enum qry_param of a name; -1 if params.def has no such row. */
+int qry_param_find(struct span name);
 
 /* Sets one by name; the last one wins, a repeated filter_by is joined with &&. */
-void qry_params_add(struct qry_params *p, struct span name, struct span value,
-                    struct arena *arena);
+void qry_params_add(struct qry_params *p, struct span name, struct span value, struct arena *arena);
 void qry_params_url(struct qry_params *p, const struct http_param *params, size_t n,
                     struct arena *arena);
 

@@ -6,12 +6,16 @@
 #ifndef TAILFIN_QUERY_QUERY_H
 #define TAILFIN_QUERY_QUERY_H
 
+#include "base/fs.h"
 #include "base/log.h"
 #include "base/metrics.h"
 #include "http/http.h"
 #include "index/index.h"
 
 struct qry;
+
+/* Where searches are asked again, to compare: where they are not served from. */
+enum qry_shadow_mode { QRY_SHADOW_OFF, QRY_SHADOW_TYPESENSE, QRY_SHADOW_BUILTIN };
 
 struct qry_options {
     struct idx *idx;           /* borrowed */
@@ -28,6 +32,15 @@ struct qry_options {
     struct metrics *metrics;   /* may be NULL */
     struct log *log;           /* may be NULL; slow and failed searches */
     uint64_t slow_us;          /* searches slower than this are logged; 0: none */
+
+    /* Typesense. The key is sent to these nodes only and shown to nobody. */
+    const char *upstream_urls;   /* http://HOST:PORT, separated by commas; NULL: there is none */
+    const char *upstream_key;    /* may be NULL */
+    bool is_forwarding;          /* reading requests are answered by Typesense */
+    uint64_t forward_us;         /* longest wait for it; default 3 s */
+    enum qry_shadow_mode shadow; /* the other side than the one that serves */
+    unsigned shadow_percent;     /* of the searches; default 10 */
+    struct fs *fs;               /* for shadow.log; NULL: none is written */
 };
 
 void qry_options_init(struct qry_options *o);
@@ -48,6 +61,11 @@ bool qry_handle(struct qry *q, struct http_exchange *x);
  */
 bool qry_authorize(struct qry *q, struct http_exchange *x, const char *action,
                    struct span collection);
+
+/* `,"upstream":{...}` if requests are forwarded: how the nodes of Typesense are. Any thread. */
+void qry_write_health(const struct qry *q, struct buf *out);
+/* Whether somebody can answer reading requests: false only if no node of Typesense can. */
+bool qry_is_healthy(const struct qry *q);
 
 /*
  * Calls each with the id of every live document of `snapshot`'s collection

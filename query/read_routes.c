@@ -15,9 +15,7 @@ enum { PREFIX_N = 4 };
 struct read {
     struct qry_ctx *ctx;
     const struct http_request *request;
-    struct http_exchange *x;
     const struct idx_snapshot *snapshot;
-    struct span key;
     struct buf *out;
     struct err *err;
 };
@@ -28,27 +26,12 @@ part(const struct read *r, size_t i)
     return i < r->request->n_parts ? r->request->parts[i] : (struct span){0};
 }
 
-static bool
-is_part(const struct read *r, size_t i, const char *text)
-{
-    return span_eq_str(part(r, i), text);
-}
-
 static struct span
 param(const struct read *r, const char *name)
 {
     const struct http_param *p = http_request_param(r->request, name);
 
     return p ? p->value : (struct span){0};
-}
-
-static enum rc
-check(const struct read *r, const char *action, struct span collection)
-{
-    if (qry_keyring_allows(r->ctx->keyring, r->key, action, collection))
-        return RC_OK;
-    return err_set(r->err, RC_DENIED,
-                   "send a key that may do this in the header X-TYPESENSE-API-KEY");
 }
 
 static enum rc
@@ -90,11 +73,9 @@ list_collections(struct read *r)
 {
     size_t n;
     uint64_t offset, limit;
-    enum rc rc = check(r, "collections:list", (struct span){0});
     const struct idx_collection *const *all = public_collections(r, &n);
+    enum rc rc = read_number(r, "offset", 0, &offset);
 
-    if (rc == RC_OK)
-        rc = read_number(r, "offset", 0, &offset);
     if (rc == RC_OK)
         rc = read_number(r, "limit", UINT64_MAX, &limit);
     if (rc != RC_OK)
@@ -114,11 +95,8 @@ list_collections(struct read *r)
 static enum rc
 get_collection(struct read *r)
 {
-    enum rc rc = check(r, "collections:get", part(r, 1));
     const struct idx_collection *c = idx_snapshot_find_public(r->snapshot, part(r, 1));
 
-    if (rc != RC_OK)
-        return rc;
     if (!c)
         return absent(r);
     sch_write(c->schema, c->n_docs, false, r->out);
@@ -128,18 +106,15 @@ get_collection(struct read *r)
 static enum rc
 get_document(struct read *r)
 {
-    enum rc rc = check(r, "documents:get", part(r, 1));
     const struct idx_collection *c = idx_snapshot_find_public(r->snapshot, part(r, 1));
     struct span id = part(r, 3), json;
     uint32_t view, doc;
 
-    if (rc != RC_OK)
-        return rc;
     if (!c)
         return absent(r);
     if (!idx_collection_find(c, id, &view, &doc))
         return err_set(r->err, RC_ABSENT, "there is no document with the id %.*s", SPAN_ARG(id));
-    rc = idx_doc_reader_get(r->ctx->documents, c->views[view].segment, doc, &json, r->err);
+    enum rc rc = idx_doc_reader_get(r->ctx->documents, c->views[view].segment, doc, &json, r->err);
     if (rc != RC_OK)
         return rc;
     struct qry_names include = qry_names_of(param(r, "include_fields"), &r->ctx->arena);
@@ -165,11 +140,8 @@ static enum rc
 list_aliases(struct read *r)
 {
     size_t n;
-    enum rc rc = check(r, "aliases:list", (struct span){0});
     const struct idx_entry *aliases = idx_snapshot_entries(r->snapshot, SPAN_LIT("alias"), &n);
 
-    if (rc != RC_OK)
-        return rc;
     buf_puts(r->out, "{\"aliases\":[");
     for (size_t i = 0; i < n; i++)
         put_alias(r->out, &aliases[i]);
@@ -180,11 +152,8 @@ list_aliases(struct read *r)
 static enum rc
 get_alias(struct read *r)
 {
-    enum rc rc = check(r, "aliases:get", part(r, 1));
     const struct idx_entry *alias = idx_snapshot_entry(r->snapshot, SPAN_LIT("alias"), part(r, 1));
 
-    if (rc != RC_OK)
-        return rc;
     if (!alias)
         return absent(r);
     put_alias(r->out, alias);
@@ -238,10 +207,6 @@ put_keys(struct read *r, const int64_t *id)
 static enum rc
 list_keys(struct read *r)
 {
-    enum rc rc = check(r, "keys:list", (struct span){0});
-
-    if (rc != RC_OK)
-        return rc;
     buf_puts(r->out, "{\"keys\":[");
     (void)put_keys(r, NULL);
     buf_puts(r->out, "]}");
@@ -252,10 +217,7 @@ static enum rc
 get_key(struct read *r)
 {
     int64_t id;
-    enum rc rc = check(r, "keys:get", (struct span){0});
 
-    if (rc != RC_OK)
-        return rc;
     if (!span_i64(part(r, 1), &id))
         return err_set(r->err, RC_INVALID, "the id of a key is a number");
     if (!put_keys(r, &id))
@@ -265,88 +227,126 @@ get_key(struct read *r)
 
 /* ---- the table ---- */
 
-struct route { /* "*" in a pattern is any part */
+struct qry_read_route { /* "*" in a pattern is any part */
     const char *parts[4];
+    const char *action; /* the right it takes */
     enum rc (*answer)(struct read *r);
-    const char *empty, *action; /* of a subsystem that is not there: what it answers */
+    const char *empty; /* without `answer`: what a subsystem that is not there has to say */
 };
 
-static const struct route routes[] = {
-    {{"collections"}, list_collections, NULL, NULL},
-    {{"collections", "*"}, get_collection, NULL, NULL},
-    {{"collections", "*", "documents", "*"}, get_document, NULL, NULL},
-    {{"aliases"}, list_aliases, NULL, NULL},
-    {{"aliases", "*"}, get_alias, NULL, NULL},
-    {{"keys"}, list_keys, NULL, NULL},
-    {{"keys", "*"}, get_key, NULL, NULL},
-    {{"collections", "*", "synonyms"}, NULL, "{\"synonyms\":[]}", "synonyms:list"},
-    {{"collections", "*", "overrides"}, NULL, "{\"overrides\":[]}", "overrides:list"},
-    {{"presets"}, NULL, "{\"presets\":[]}", "presets:list"},
-    {{"stopwords"}, NULL, "{\"stopwords\":[]}", "stopwords:list"},
-    {{"limits"}, NULL, "[]", "*"},
-    {{"analytics", "rules"}, NULL, "{\"rules\":[]}", "analytics/rules:list"},
-    {{"conversations", "models"}, NULL, "[]", "*"},
+static const struct qry_read_route routes[] = {
+    {{"collections"}, "collections:list", list_collections, NULL},
+    {{"collections", "*"}, "collections:get", get_collection, NULL},
+    {{"collections", "*", "documents", "*"}, "documents:get", get_document, NULL},
+    {{"aliases"}, "aliases:list", list_aliases, NULL},
+    {{"aliases", "*"}, "aliases:get", get_alias, NULL},
+    {{"keys"}, "keys:list", list_keys, NULL},
+    {{"keys", "*"}, "keys:get", get_key, NULL},
+    {{"collections", "*", "synonyms"}, "synonyms:list", NULL, "{\"synonyms\":[]}"},
+    {{"collections", "*", "overrides"}, "overrides:list", NULL, "{\"overrides\":[]}"},
+    {{"presets"}, "presets:list", NULL, "{\"presets\":[]}"},
+    {{"stopwords"}, "stopwords:list", NULL, "{\"stopwords\":[]}"},
+    {{"limits"}, "*", NULL, "[]"},
+    {{"analytics", "rules"}, "analytics/rules:list", NULL, "{\"rules\":[]}"},
+    {{"conversations", "models"}, "*", NULL, "[]"},
 };
 
 static bool
-is_route(const struct read *r, const struct route *route)
+is_route(const struct http_request *r, const struct qry_read_route *route)
 {
     size_t n = 0;
 
     while (n < ARRAY_SIZE(route->parts) && route->parts[n])
         n++;
-    if (r->request->n_parts != n)
+    if (r->n_parts != n)
         return false;
     for (size_t i = 0; i < n; i++)
-        if (strcmp(route->parts[i], "*") != 0 && !is_part(r, i, route->parts[i]))
+        if (strcmp(route->parts[i], "*") != 0 && !span_eq_str(r->parts[i], route->parts[i]))
             return false;
     return true;
 }
 
+const struct qry_read_route *
+qry_read_route_find(const struct http_request *r)
+{
+    for (size_t i = 0; i < ARRAY_SIZE(routes); i++)
+        if (is_route(r, &routes[i]))
+            return &routes[i];
+    return NULL;
+}
+
+bool
+qry_read_route_is_ours(const struct qry_read_route *route)
+{
+    return strcmp(route->parts[0], "keys") == 0;
+}
+
+/* The part of the path that names a collection or an alias; empty: all of them. */
+static struct span
+subject(const struct http_request *r)
+{
+    bool has_one = span_eq_str(r->parts[0], "collections") || span_eq_str(r->parts[0], "aliases");
+
+    return has_one && r->n_parts > 1 ? r->parts[1] : (struct span){0};
+}
+
 static enum rc
-answer(struct read *r, const struct route *route)
+check(struct qry_ctx *ctx, const struct http_exchange *x, const struct idx_snapshot *snapshot,
+      const struct qry_read_route *route, struct err *err)
+{
+    qry_keyring_refresh(ctx->keyring, snapshot);
+    if (qry_keyring_allows(ctx->keyring, qry_key_of(x), route->action,
+                           subject(http_exchange_request(x))))
+        return RC_OK;
+    return err_set(err, RC_DENIED, "send a key that may do this in the header X-TYPESENSE-API-KEY");
+}
+
+bool
+qry_read_route_allows(struct qry_ctx *ctx, struct http_exchange *x,
+                      const struct qry_read_route *route)
+{
+    struct err err = {0};
+    enum rc rc = check(ctx, x, qry_ctx_begin(ctx), route, &err);
+
+    qry_ctx_end(ctx);
+    if (rc != RC_OK)
+        qry_http_fail(x, rc, &err);
+    return rc == RC_OK;
+}
+
+static enum rc
+answer(struct read *r, const struct qry_read_route *route)
 {
     if (route->answer)
         return route->answer(r);
-    bool is_in_collection = r->request->n_parts > 2;
-    enum rc rc = check(r, route->action, is_in_collection ? part(r, 1) : (struct span){0});
-    if (rc != RC_OK)
-        return rc;
-    if (is_in_collection && !idx_snapshot_find_public(r->snapshot, part(r, 1)))
+    struct span collection = subject(r->request);
+    if (collection.n > 0 && !idx_snapshot_find_public(r->snapshot, collection))
         return absent(r);
     buf_puts(r->out, route->empty);
     return RC_OK;
 }
 
-bool
-qry_http_read(struct qry_ctx *ctx, struct http_exchange *x)
+void
+qry_http_read(struct qry_ctx *ctx, struct http_exchange *x, const struct qry_read_route *route)
 {
     struct err err = {0};
     struct buf out = {0};
     struct read r = {
         .ctx = ctx,
         .request = http_exchange_request(x),
-        .x = x,
+        .snapshot = qry_ctx_begin(ctx),
         .out = &out,
         .err = &err,
     };
-    const struct route *route = NULL;
 
-    for (size_t i = 0; i < ARRAY_SIZE(routes) && !route; i++)
-        if (is_route(&r, &routes[i]))
-            route = &routes[i];
-    if (!route)
-        return false;
-    r.snapshot = qry_ctx_begin(ctx);
-    r.key = qry_key_of(x);
-    qry_keyring_refresh(ctx->keyring, r.snapshot);
-    enum rc rc = answer(&r, route);
+    enum rc rc = check(ctx, x, r.snapshot, route, &err);
+    if (rc == RC_OK)
+        rc = answer(&r, route);
     qry_ctx_end(ctx);
     if (rc == RC_OK) {
         qry_http_ok(x, &out);
-        return true;
+        return;
     }
     buf_fini(&out);
     qry_http_fail(x, rc, &err);
-    return true;
 }

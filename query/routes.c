@@ -20,21 +20,26 @@ is_export(const struct http_request *r)
 }
 
 /*
- * In the loop if it is likely to fit a slice, else (and if it does not after
- * all) by a worker.
+ * By Typesense, or from the index: in the loop if it is likely to fit a slice,
+ * else (and if it does not after all) by a worker.
  */
 static void
 handle(struct qry *q, struct qry_ctx *ctx, struct http_exchange *x, enum qry_job_kind kind)
 {
     const struct http_request *r = http_exchange_request(x);
+    bool is_multi = kind == QRY_JOB_MULTI;
+
+    if (q->forward) {
+        qry_forward_search(q->forward, ctx, x, is_multi);
+        return;
+    }
     uint32_t forecast = qry_forecast_kind(r);
     uint64_t begin_us = clock_us(), slice_us = q->options.slice_us;
     bool is_short = qry_forecast_us(&q->forecast, forecast) <= slice_us;
     bool is_done = false;
 
     if (is_short && r->body.n <= LOOP_BODY_MAX)
-        is_done = kind == QRY_JOB_SEARCH ? qry_http_search(ctx, x, begin_us + slice_us)
-                                         : qry_http_multi(ctx, x, begin_us + slice_us);
+        is_done = qry_http_search(ctx, x, is_multi, begin_us + slice_us);
     if (is_done)
         qry_forecast_learn(&q->forecast, forecast, clock_us() - begin_us);
     else
@@ -63,5 +68,12 @@ qry_handle(struct qry *q, struct http_exchange *x)
         qry_workers_give(q, x, QRY_JOB_EXPORT, 0);
         return true;
     }
-    return qry_http_read(ctx, x);
+    const struct qry_read_route *route = qry_read_route_find(r);
+    if (!route)
+        return false;
+    if (!q->forward || qry_read_route_is_ours(route))
+        qry_http_read(ctx, x, route);
+    else if (qry_read_route_allows(ctx, x, route))
+        qry_forward_read(q->forward, x);
+    return true;
 }

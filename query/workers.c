@@ -13,13 +13,15 @@ run_job(struct qry_worker *w, const struct qry_job *job)
 {
     switch (job->kind) {
     case QRY_JOB_SEARCH:
-        (void)qry_http_search(&w->ctx, job->exchange, UINT64_MAX); /* true: there is no slice */
-        break;
     case QRY_JOB_MULTI:
-        (void)qry_http_multi(&w->ctx, job->exchange, UINT64_MAX);
+        /* True: there is no slice. */
+        (void)qry_http_search(&w->ctx, job->exchange, job->kind == QRY_JOB_MULTI, UINT64_MAX);
         break;
     case QRY_JOB_EXPORT:
-        qry_http_export(&w->ctx, job->exchange);
+        if (w->qry->forward && !qry_export_is_internal(job->exchange))
+            qry_forward_export(w->qry->upstream, &w->ctx, job->exchange);
+        else
+            qry_http_export(&w->ctx, job->exchange);
         break;
     }
 }
@@ -57,6 +59,7 @@ qry_workers_start(struct qry *q, struct err *err)
         w->queue = i + 1 < n ? q->searches : q->exports;
         enum rc rc = qry_ctx_init(&w->ctx, &q->options, err);
         w->has_ctx = true;
+        w->ctx.shadow = q->shadow;
         if (rc != RC_OK)
             return rc;
         int e = pthread_create(&w->thread, NULL, run, w);

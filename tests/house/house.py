@@ -30,7 +30,7 @@ DOORS = {  # what other rooms may include of a room; base: every header without 
     "schema": ["schema/schema.h", "schema/profile.h"],
     "index": ["index/index.h", "index/writer.h"],
     "http": ["http/http.h", "http/client.h"],
-    "query": ["query/query.h"],
+    "query": ["query/query.h", "query/compare.h"],
     "indexer": ["indexer/indexer.h"],
     "app": [],
 }
