@@ -12,6 +12,7 @@
 
 #include "app/options.h"
 #include "app/routes.h"
+#include "app/typesense.h"
 
 enum { STOP_HTTP_US = 1500000, LISTEN_MAX = 16 };
 
@@ -166,6 +167,8 @@ start_query(struct app *app, struct err *err)
     options.metrics = app->metrics;
     options.log = app->log;
     options.slow_us = conf_u64(app->conf, OPT_SLOW_SEARCH_MS) * 1000;
+    options.fs = app->fs;
+    app_typesense_options(app->conf, &options);
     return qry_new(&options, &app->qry, err);
 }
 
