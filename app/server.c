@@ -18,6 +18,7 @@ enum { STOP_HTTP_US = 1500000, LISTEN_MAX = 16 };
 
 static enum rc start(struct app *app, struct err *err);
 static enum rc check_exposure(const struct app *app, struct err *err);
+static enum rc check_backend(const struct app *app, struct err *err);
 static enum rc open_index(struct app *app, struct err *err);
 static enum rc start_query(struct app *app, struct err *err);
 static enum rc start_indexer(struct app *app, struct err *err);
@@ -58,8 +59,10 @@ app_serve(const struct conf *conf)
 static enum rc
 start(struct app *app, struct err *err)
 {
-    /* 3. No open door without a key. */
+    /* 3. No open door without a key, no Typesense without an address. */
     enum rc rc = check_exposure(app, err);
+    if (rc == RC_OK)
+        rc = check_backend(app, err);
     /* 4. The index: manifest, mapped segments, its threads. */
     if (rc == RC_OK)
         rc = open_index(app, err);
@@ -179,6 +182,28 @@ authorize(void *ctx, struct http_exchange *x, const char *action, struct span co
     return qry_authorize(app->qry, x, action, collection);
 }
 
+/* Whether a Typesense cluster is to be kept fresh. */
+static bool
+is_fed(const struct app *app)
+{
+    return strcmp(conf_str(app->conf, OPT_BACKEND), "builtin") != 0;
+}
+
+static enum rc
+check_backend(const struct app *app, struct err *err)
+{
+    if (!is_fed(app))
+        return RC_OK;
+    const char *backend = conf_str(app->conf, OPT_BACKEND);
+    if (!option_or_null(app, OPT_TYPESENSE_URL))
+        return err_set(err, RC_INVALID, "--backend %s needs --typesense-url", backend);
+    if (!option_or_null(app, OPT_MONGODB_URI))
+        return err_set(err, RC_INVALID,
+                       "--backend %s needs --mongodb-uri: Typesense is fed from MongoDB only",
+                       backend);
+    return RC_OK;
+}
+
 static enum rc
 start_mongo(struct app *app, const char *uri, struct err *err)
 {
@@ -196,6 +221,18 @@ start_mongo(struct app *app, const char *uri, struct err *err)
                             : ING_WRITEBACK_NONE;
     options.metrics = app->metrics;
     options.log = app->log;
+    struct ing_sink_options sink;
+    if (is_fed(app)) {
+        ing_sink_options_init(&sink);
+        sink.urls = conf_str(app->conf, OPT_TYPESENSE_URL);
+        sink.api_key = option_or_null(app, OPT_TYPESENSE_API_KEY);
+        sink.batch_bytes = conf_u64(app->conf, OPT_TYPESENSE_BATCH_KB) << 10;
+        sink.n_connections = (unsigned)conf_u64(app->conf, OPT_TYPESENSE_CONNECTIONS);
+        sink.timeout_us = conf_u64(app->conf, OPT_TYPESENSE_TIMEOUT_S) * 1000000;
+        sink.grace_us = conf_u64(app->conf, OPT_TYPESENSE_GRACE_S) * 1000000;
+        sink.lease_us = conf_u64(app->conf, OPT_LEASE_S) * 1000000;
+        options.sink = &sink;
+    }
     return ing_mongo_start(&options, &app->mongo, err);
 }
 

@@ -32,19 +32,19 @@ struct http_client {
 
     pthread_mutex_t mutex;
     struct order *first, *last;
-    bool is_stopping;
+    bool is_stopping, is_aborting;
 };
 
 /* ---- the client's thread ---- */
 
-/* Begins what waits. False once there is nothing left and the client is to stop. */
+/* Begins what waits. False once the client is to stop and nothing is left that it waits for. */
 static bool
 begin_waiting(struct http_client *c)
 {
     must(pthread_mutex_lock(&c->mutex) == 0);
     struct order *first = c->first;
     c->first = c->last = NULL;
-    bool is_stopping = c->is_stopping;
+    bool is_stopping = c->is_stopping, is_aborting = c->is_aborting;
     pthread_mutex_unlock(&c->mutex);
     while (first) {
         struct order *o = first;
@@ -53,7 +53,7 @@ begin_waiting(struct http_client *c)
         arena_fini(&o->arena);
         free(o);
     }
-    return http_caller_n(c->caller) > 0 || !is_stopping;
+    return !is_aborting && (http_caller_n(c->caller) > 0 || !is_stopping);
 }
 
 /* Wakes ev_run; run() does the rest. */
@@ -72,6 +72,8 @@ run(void *arg)
     must(c->magic == CLIENT_MAGIC);
     while (begin_waiting(c))
         ev_run(c->ev, EVRUN_ONCE);
+    http_caller_free(c->caller); /* what is left was aborted: done is called here */
+    c->caller = NULL;
     return NULL;
 }
 
@@ -110,16 +112,30 @@ http_client_new(unsigned connections_max, struct http_client **out, struct err *
     return rc;
 }
 
+static void
+stop(struct http_client *c, bool is_aborting)
+{
+    must(pthread_mutex_lock(&c->mutex) == 0);
+    c->is_stopping = true;
+    c->is_aborting |= is_aborting;
+    pthread_mutex_unlock(&c->mutex);
+    ev_async_send(c->ev, &c->wake);
+}
+
+void
+http_client_abort(struct http_client *c)
+{
+    must(c->magic == CLIENT_MAGIC);
+    stop(c, true);
+}
+
 void
 http_client_free(struct http_client *c)
 {
     if (!c)
         return;
     must(c->magic == CLIENT_MAGIC);
-    must(pthread_mutex_lock(&c->mutex) == 0);
-    c->is_stopping = true;
-    pthread_mutex_unlock(&c->mutex);
-    ev_async_send(c->ev, &c->wake);
+    stop(c, false);
     must(pthread_join(c->thread, NULL) == 0);
     client_fini(c);
 }

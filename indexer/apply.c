@@ -384,7 +384,7 @@ chunk_submit(struct chunk *c, struct err *err)
     c->writeback = NULL;
     idx_reader_end(m->reader);
     idx_doc_reader_reset(m->doc_reader);
-    uint64_t ticket = idx_submit(m->options.idx, &c->batch);
+    uint64_t ticket = ing_submit_documents(m, &c->batch);
     if (ticket)
         m->submitted_ticket = ticket;
     if (ticket && is_relation(c->feed))

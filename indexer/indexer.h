@@ -15,6 +15,17 @@
 
 enum ing_writeback { ING_WRITEBACK_NONE, ING_WRITEBACK_FULL };
 
+struct ing_sink_options { /* a Typesense cluster to be kept fresh */
+    const char *urls;       /* of its nodes, separated by commas; borrowed */
+    const char *api_key;    /* its admin key; borrowed */
+    size_t batch_bytes;     /* of an import; default 512 kB */
+    unsigned n_connections; /* imports at a time; default 2 */
+    uint64_t timeout_us;    /* of a request; default 10 s */
+    uint64_t grace_us;      /* from a swap to dropping what was swapped out; default 60 s */
+    uint64_t lease_us;      /* without a sign of life for so long, a feeding sidecar is dead */
+};
+void ing_sink_options_init(struct ing_sink_options *o);
+
 struct ing_mongo_options {
     struct idx *idx;              /* borrowed */
     const char *uri;              /* with the database's name */
@@ -23,6 +34,7 @@ struct ing_mongo_options {
     uint64_t coalesce_us;         /* how long dirty keys are gathered; default 5,000 */
     unsigned batch_docs;          /* of a fetch; default 1,000 */
     uint64_t sweep_us;            /* between sweeps in full mode; default 60 s */
+    const struct ing_sink_options *sink; /* NULL: no Typesense; borrowed */
     struct metrics *metrics;
     struct log *log;
 };

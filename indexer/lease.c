@@ -1,4 +1,4 @@
-/* The lease document: {_id: "writeback", holder, epoch, beat} in tailfin_lease. */
+/* The lease documents: {_id: "writeback", holder, epoch, beat, told} in tailfin_lease. */
 #include "indexer/lease.h"
 
 #include <stdio.h>
@@ -6,6 +6,14 @@
 
 #include "base/clock.h"
 #include "base/hash.h"
+
+void
+ing_lease_fini(struct ing_lease *l)
+{
+    if (l->seen)
+        bson_destroy(l->seen);
+    l->seen = NULL;
+}
 
 static mongoc_collection_t *
 lease_collection(struct ing_client *c)
@@ -45,11 +53,11 @@ is_number(const bson_t *doc, const char *name, int64_t *out)
 
 /* Reads the document. *is_there false if there is none. */
 static enum rc
-look(struct ing_client *c, char holder[40], int64_t *epoch, int64_t *beat, bool *is_there,
-     struct err *err)
+look(struct ing_lease *l, struct ing_client *c, char holder[40], int64_t *epoch, int64_t *beat,
+     bool *is_there, struct err *err)
 {
     mongoc_collection_t *collection = lease_collection(c);
-    bson_t *filter = BCON_NEW("_id", BCON_UTF8("writeback"));
+    bson_t *filter = BCON_NEW("_id", BCON_UTF8(l->id));
     mongoc_cursor_t *cursor = mongoc_collection_find_with_opts(collection, filter, NULL, NULL);
     const bson_t *doc;
     bson_error_t error;
@@ -63,6 +71,8 @@ look(struct ing_client *c, char holder[40], int64_t *epoch, int64_t *beat, bool 
             snprintf(holder, 40, "%s", bson_iter_utf8(&at, NULL));
         if (!is_number(doc, "epoch", epoch) || !is_number(doc, "beat", beat))
             *epoch = *beat = 0; /* a document that is not ours is taken over like a dead one */
+        ing_lease_fini(l);
+        l->seen = bson_copy(doc);
     } else if (mongoc_cursor_error(cursor, &error)) {
         rc = ing_source_error(&error, "reading the lease", err);
     }
@@ -103,9 +113,9 @@ static enum rc
 take(struct ing_lease *l, struct ing_client *c, bool is_there, struct err *err)
 {
     bson_t *filter =
-        is_there ? BCON_NEW("_id", BCON_UTF8("writeback"), "holder", BCON_UTF8(l->other), "epoch",
+        is_there ? BCON_NEW("_id", BCON_UTF8(l->id), "holder", BCON_UTF8(l->other), "epoch",
                             BCON_INT64(l->other_epoch), "beat", BCON_INT64(l->other_beat))
-                 : BCON_NEW("_id", BCON_UTF8("writeback"));
+                 : BCON_NEW("_id", BCON_UTF8(l->id));
     bson_t *change = is_there ? BCON_NEW("$set", "{", "holder", BCON_UTF8(l->holder), "epoch",
                                          BCON_INT64(l->other_epoch + 1), "beat", BCON_INT64(0), "}")
                               : BCON_NEW("$setOnInsert", "{", "holder", BCON_UTF8(l->holder),
@@ -117,6 +127,7 @@ take(struct ing_lease *l, struct ing_client *c, bool is_there, struct err *err)
     if (!rc && n == 1 && is_there) {
         l->state = ING_LEASE_HELD;
         l->epoch = l->other_epoch + 1;
+        l->was_dead = l->other[0] != 0;
     }
     bson_destroy(opts);
     bson_destroy(change);
@@ -130,7 +141,7 @@ watch(struct ing_lease *l, struct ing_client *c, struct err *err)
     char holder[40];
     int64_t epoch, beat;
     bool is_there;
-    enum rc rc = look(c, holder, &epoch, &beat, &is_there, err);
+    enum rc rc = look(l, c, holder, &epoch, &beat, &is_there, err);
     uint64_t now_us = clock_boot_us();
     if (rc)
         return rc;
@@ -149,7 +160,7 @@ watch(struct ing_lease *l, struct ing_client *c, struct err *err)
     memcpy(l->other, holder, sizeof l->other);
     l->other_epoch = epoch;
     l->other_beat = beat;
-    if (!is_there || !holder[0] || now_us - l->other_boot_us > ING_LEASE_TTL_US)
+    if (!is_there || !holder[0] || now_us - l->other_boot_us > l->ttl_us)
         return take(l, c, is_there, err);
     return RC_OK;
 }
@@ -159,8 +170,8 @@ static enum rc
 set_if_held(struct ing_lease *l, struct ing_client *c, const bson_t *change, const bson_t *opts,
             int64_t *n, struct err *err)
 {
-    bson_t *filter = BCON_NEW("_id", BCON_UTF8("writeback"), "holder", BCON_UTF8(l->holder),
-                              "epoch", BCON_INT64(l->epoch));
+    bson_t *filter = BCON_NEW("_id", BCON_UTF8(l->id), "holder", BCON_UTF8(l->holder), "epoch",
+                              BCON_INT64(l->epoch));
     enum rc rc = update(c, filter, change, opts, n, err);
     if (!rc && *n == 0) {
         l->state = ING_LEASE_WATCHED;
@@ -174,6 +185,12 @@ static enum rc
 beat(struct ing_lease *l, struct ing_client *c, const bson_t *opts, int64_t *n, struct err *err)
 {
     bson_t *change = BCON_NEW("$inc", "{", "beat", BCON_INT64(1), "}");
+    if (l->told) {
+        bson_t set;
+        bson_append_document_begin(change, "$set", -1, &set);
+        bson_append_document(&set, "told", -1, l->told);
+        bson_append_document_end(change, &set);
+    }
     enum rc rc = set_if_held(l, c, change, opts, n, err);
     bson_destroy(change);
     return rc;
@@ -183,10 +200,11 @@ enum rc
 ing_lease_keep(struct ing_lease *l, struct ing_client *c, struct err *err)
 {
     uint64_t now_us = clock_boot_us();
+    uint64_t look_us = l->ttl_us / 5 < ING_LEASE_LOOK_US ? l->ttl_us / 5 : ING_LEASE_LOOK_US;
     int64_t n;
     enum rc rc = RC_OK;
     if (l->state == ING_LEASE_REFUSED ||
-        (l->looked_us && now_us < l->looked_us + ING_LEASE_LOOK_US))
+        (l->looked_us && now_us < l->looked_us + look_us))
         return RC_OK;
     if (!l->holder[0])
         make_holder(l);

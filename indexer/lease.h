@@ -1,5 +1,6 @@
 /*
- * Who may write back: one document in MongoDB, held by one sidecar at a time.
+ * Who may write back, and who may feed Typesense: a document in MongoDB for
+ * each, held by one sidecar at a time.
  * Every batch of write-backs is a transaction that also moves the lease's beat,
  * filtered by holder and epoch, so a holder that was asleep and lost the lease
  * cannot write. No clocks are compared between machines: a lease is dead when
@@ -19,6 +20,10 @@ enum ing_lease_state {
 };
 
 struct ing_lease {
+    const char *id;  /* "writeback", "typesense"; borrowed */
+    uint64_t ttl_us; /* without a beat for so long, the holder is dead */
+    /* What a holder tells the others with its beats; borrowed, NULL: nothing. */
+    const bson_t *told;
     enum ing_lease_state state;
     char holder[40]; /* ours, made at the first look */
     int64_t epoch;   /* ours, while held */
@@ -26,10 +31,14 @@ struct ing_lease {
     char other[40];
     int64_t other_epoch, other_beat;
     uint64_t other_boot_us; /* when it last moved */
-    uint64_t looked_us;     /* boot clock of the last look or renewal */
+    uint64_t looked_us;     /* boot clock before the last look or renewal */
+    bool was_dead; /* taken from a holder that died: its last requests may still be on their way */
+    bson_t *seen;  /* the document as it was last looked at; NULL: never. ing_lease_fini */
 };
 
 enum { ING_LEASE_TTL_US = 10000000, ING_LEASE_LOOK_US = 2000000 };
+
+void ing_lease_fini(struct ing_lease *l);
 
 /* Looks, takes over or renews, if it is due. RC_UNREACHABLE leaves the state as it was. */
 MUST_USE enum rc ing_lease_keep(struct ing_lease *l, struct ing_client *c, struct err *err);

@@ -371,6 +371,7 @@ resume_init(struct ing_mongo *m, struct err *err)
 static void
 mongo_free(struct ing_mongo *m)
 {
+    ing_sink_stop(m->sink);
     ing_writeback_stop(m->writeback);
     ing_dead_close(m->dead);
     for (size_t i = 0; i < ARRAY_SIZE(m->relations); i++)
@@ -416,7 +417,7 @@ mongo_init(struct ing_mongo *m, struct err *err)
     m->chunk_docs = m->options.batch_docs ? m->options.batch_docs : 1;
     if (m->options.metrics)
         m->apply_metrics = metrics_block(m->options.metrics);
-    return RC_OK;
+    return m->options.sink ? ing_sink_start(m, &m->sink, err) : RC_OK;
 }
 
 /* The driver's own log lines would bypass ours; what matters comes as an error. */

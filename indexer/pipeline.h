@@ -112,6 +112,7 @@ struct ing_mongo {
     struct ing_feed *edges, *roles, *sets, *users; /* NULL if the profile has none */
     struct ing_writeback_queue *writeback; /* NULL in none mode */
     struct ing_dead *dead;
+    struct ing_sink *sink; /* NULL without Typesense */
     pthread_t stream_thread, apply_thread;
 
     /* Stream thread to apply thread: */
@@ -199,6 +200,22 @@ void ing_state_put(struct ing_mongo *m, struct idx_batch *b);
 void ing_relation_uids(const struct ing_mongo *m, bool is_aside, struct ing_relation_uids *out);
 /* The generation that is being scanned or served: aside, or else live. */
 uint32_t ing_feed_newest(const struct ing_feed *f);
+
+/* ---- sink_open.c, sink_status.c: Typesense ---- */
+
+struct ing_sink;
+/* Before any document can change. RC_INVALID, RC_CORRUPT, RC_LIMIT. */
+MUST_USE enum rc ing_sink_start(struct ing_mongo *m, struct ing_sink **out, struct err *err);
+/* Within 2 s and what a request needs to be cut off. NULL allowed. */
+void ing_sink_stop(struct ing_sink *s);
+/*
+ * idx_submit for batches that change documents of the profile's collections:
+ * what is owed to Typesense for them becomes part of the batch. Apply thread.
+ */
+uint64_t ing_submit_documents(struct ing_mongo *m, struct idx_batch **take);
+/* Members of /health and /admin/status. */
+void ing_sink_write_health(struct ing_sink *s, struct buf *out);
+void ing_sink_write_status(struct ing_sink *s, struct buf *out);
 
 /* ---- cascade.c ---- */
 

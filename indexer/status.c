@@ -236,6 +236,8 @@ ing_mongo_write_health(struct ing_mongo *m, struct buf *out)
     if (!m->status.is_connected && m->status.trouble[0])
         put_str(out, "source_error", m->status.trouble);
     pthread_mutex_unlock(&m->lock);
+    if (m->sink)
+        ing_sink_write_health(m->sink, out);
 }
 
 static uint64_t
@@ -338,6 +340,8 @@ ing_mongo_write_status(struct ing_mongo *m, struct buf *out)
     put_times(m, out);
     json_put_name(out, "dead_letters");
     ing_dead_write(m->dead, STATUS_LETTERS, out);
+    if (m->sink)
+        ing_sink_write_status(m->sink, out);
     json_put_name(out, "collections");
     ing_mongo_write_reindex(m, out);
 }

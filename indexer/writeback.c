@@ -341,7 +341,9 @@ static void *
 writeback_main(void *arg)
 {
     struct ing_writeback_queue *q = arg;
-    struct back b = {.queue = q, .m = q->m};
+    struct back b = {.queue = q,
+                     .m = q->m,
+                     .lease = {.id = "writeback", .ttl_us = ING_LEASE_TTL_US}};
     struct ing_mongo *m = q->m;
     struct err err;
     uint64_t sweep_at_us = clock_us() + m->options.sweep_us;
@@ -378,6 +380,7 @@ writeback_main(void *arg)
         ing_lease_release(&b.lease, &b.client);
         ing_client_close(&b.client);
     }
+    ing_lease_fini(&b.lease);
     mongoc_transaction_opts_destroy(b.transaction);
     return NULL;
 }

@@ -111,10 +111,10 @@ def describe(server, shell, kind, wrong, world):
             f'{k} is {str(a.get(k))[:120]}, should be {str(b.get(k))[:120]}' for k in keys)
 
 
-def differences(server, shell, kinds=None):
+def differences(server, shell, kinds=None, with_edges=True):
     """Sentences, one for each missing, stale or ghost document. Of a document only a digest is kept, so that large
     worlds can be compared."""
-    result = edge_differences(server, shell)
+    result = edge_differences(server, shell) if with_edges else []
     world = relations(shell)
     for kind in kinds or KINDS:
         derive = KINDS[kind]
@@ -132,11 +132,11 @@ def differences(server, shell, kinds=None):
     return result
 
 
-def settle(server, shell, timeout=60, kinds=None):
+def settle(server, shell, timeout=60, kinds=None, with_edges=True):
     """Waits until index and MongoDB agree; the differences that are left after the timeout."""
     end = time.monotonic() + timeout
     while True:
-        left = differences(server, shell, kinds)
+        left = differences(server, shell, kinds, with_edges)
         if not left or time.monotonic() > end:
             return left
         time.sleep(0.5)

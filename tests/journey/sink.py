@@ -1,0 +1,185 @@
+#!/usr/bin/env python3
+"""The Typesense sink against Tailfin's own standalone mode: kill -9 of the feeding sidecar at random moments of
+filling and tailing, a reindex under way or not; a target that hangs; a holder of the lease that sleeps while another
+takes over. Each time the target must have what MongoDB means afterwards: 0 missing, 0 stale, 0 ghosts, and no
+collection that no one needs."""
+import os
+import random
+import signal
+import sys
+import threading
+import time
+
+import seventv
+from tailfin import KEY, ROOT, Mongo, Scratch, Tailfin, check, main, scale, seed
+
+# Short times, so that many kills fit into a test: a dead holder is replaced after 2 s, and its requests after 2 more.
+FEEDING = ['--typesense-timeout-s', '2', '--lease-s', '2', '--typesense-grace-s', '1', '--commit-ms', '100',
+           '--typesense-batch-kb', '16']
+
+
+class Writer(threading.Thread):
+    """Changes of every kind, until told to pause or end."""
+
+    def __init__(self, application):
+        super().__init__(daemon=True)
+        self.application, self.is_over, self.n, self.error = application, False, 0, None
+
+    def run(self):
+        try:
+            while not self.is_over:
+                self.application.step()
+                self.n += 1
+                time.sleep(.001)
+        except Exception as e:  # reported by the test's thread
+            self.error = e
+
+    def end(self):
+        self.is_over = True
+        self.join()
+        if self.error:
+            raise self.error
+
+
+def sidecar(program, directory, mongo, target, backend='both'):
+    return Tailfin(program, directory, '--mongodb-uri', mongo.uri, '--backend', backend, '--typesense-url',
+                   f'http://127.0.0.1:{target.port}', '--typesense-api-key', KEY, *FEEDING)
+
+
+def state(server):
+    return server.ask('GET', '/admin/status')[1]['source']['typesense']
+
+
+def wait_for(what, text, timeout=60):
+    end = time.monotonic() + timeout
+    while not what():
+        check(time.monotonic() < end, f'not within {timeout} s: {text}')
+        time.sleep(.05)
+
+
+def follows(server):
+    s = state(server)
+    return s['state'] == 'following' and all(c['state'] == 'following' for c in s['collections'].values())
+
+
+def compare(target, feeder, shell, when):
+    wait_for(lambda: follows(feeder), f'following {when}: {feeder.tail()}')
+    left = seventv.settle(target, shell, with_edges=False)
+    check(not left, f'{len(left)} differences {when}:\n' + '\n'.join(left[:10]) + '\n' + feeder.tail() + str(state(feeder)))
+
+
+def only_targets(target, feeder):
+    """Every collection of the target is the one that an alias names."""
+    used = {c['target'] for c in state(feeder)['collections'].values()}
+
+    def extra():
+        return {c['name'] for c in target.ask('GET', '/collections')[1]} - used
+    wait_for(lambda: not extra(), f'old collections are dropped', 20)
+
+
+def plain_collection(target):
+    """What was there before Tailfin: a collection of the alias's name."""
+    fields = [{'name': 'default_name', 'type': 'string'}, {'name': 'score', 'type': 'int32'}]
+    status, answer = target.ask('POST', '/collections', {'name': 'emotes', 'fields': fields})
+    check(status == 201, f'collection: {answer}')
+    status, answer = target.ask('POST', '/collections/emotes/documents',
+                                {'id': 'old', 'default_name': 'ghost', 'score': 1})
+    check(status == 201, f'document: {answer}')
+
+
+def kills(feeder, target, shell, application, rng):
+    n = scale('TAILFIN_KILLS', 10)
+    writer = Writer(application)
+    writer.start()
+    states = {}
+    for k in range(n):
+        feeder.start()
+        # Wait for the lease in most rounds; else the kill hits the start.
+        if rng.random() < .8:
+            wait_for(lambda: state(feeder)['state'] in ('building', 'following'), 'the lease is taken')
+            if rng.random() < .5:
+                feeder.ask('POST', '/admin/reindex')
+                if rng.random() < .5:
+                    wait_for(lambda: state(feeder)['state'] == 'building', 'a reindex reaches the sink', 20)
+        time.sleep(rng.uniform(0, 1))
+        s = state(feeder)['state']
+        states[s] = states.get(s, 0) + 1
+        feeder.kill()
+    feeder.start()
+    writer.end()
+    compare(target, feeder, shell, f'after {n} kills')
+    only_targets(target, feeder)
+    print(f'{n} kills under {writer.n} operations, while {states}: 0 missing, 0 stale, 0 ghosts', flush=True)
+
+
+def stalled(feeder, target, shell, application):
+    writer = Writer(application)
+    writer.start()
+    target.process.send_signal(signal.SIGSTOP)
+    wait_for(lambda: state(feeder)['state'] == 'retrying', 'the stall is noticed', 30)
+    check(feeder.ask('GET', '/health')[0] == 200, 'the feeding sidecar serves while its target hangs')
+    time.sleep(scale('TAILFIN_STALL_S', 3))
+    pending = state(feeder)['pending']
+    target.process.send_signal(signal.SIGCONT)
+    writer.end()
+    compare(target, feeder, shell, 'after a stall')
+    print(f'a stall of the target with {writer.n} operations, {pending} documents owed at its end: nothing lost', flush=True)
+
+
+def takeover(program, scratch, mongo, feeder, target, shell, application):
+    """The holder sleeps; another one takes over; the first wakes up and must not undo anything."""
+    other = sidecar(program, scratch + '/other', mongo, target)
+    other.start()
+    wait_for(lambda: state(other)['state'] == 'waiting' and
+             all(c['target'] for c in state(other)['collections'].values()), 'the standby adopts what there is')
+    names = {n: c['target'] for n, c in state(feeder)['collections'].items()}
+    wait_for(lambda: state(feeder)['acknowledged_until_s'] > 0, 'the holder tells')
+    time.sleep(4)
+    writer = Writer(application)
+    writer.start()
+    time.sleep(.5)
+    feeder.process.send_signal(signal.SIGSTOP)
+    wait_for(lambda: follows(other), 'the standby takes over', 30)
+    time.sleep(1)
+    feeder.process.send_signal(signal.SIGCONT)
+    time.sleep(1)
+    writer.end()
+    compare(target, other, shell, 'after a takeover')
+    check(state(feeder)['state'] == 'waiting', 'the old holder stands by')
+    check({n: c['target'] for n, c in state(other)['collections'].items()} == names,
+          'the new holder goes on with the collections of the old one')
+    other.stop()
+    wait_for(lambda: follows(feeder), 'the lease comes back at once', 10)
+    compare(target, feeder, shell, 'after a handover')
+    print('a takeover and a handover: nothing lost, nothing built anew', flush=True)
+
+
+def run(program):
+    rng = seed()
+    parts = os.environ.get('TAILFIN_PARTS', 'kills stalled takeover').split()
+    with Scratch() as scratch, Mongo(scratch + '/mongodb') as mongo:
+        shell = seventv.Shell(ROOT, mongo.uri, 'journey')
+        application = seventv.Application(shell, random.Random(rng.random()))
+        application.fill(scale('TAILFIN_USERS', 1500))
+        target = Tailfin(program, scratch + '/target')
+        target.start()
+        plain_collection(target)
+        feeder = sidecar(program, scratch + '/index', mongo, target)
+        if 'kills' in parts:
+            kills(feeder, target, shell, application, rng)
+        else:
+            feeder.start()
+            compare(target, feeder, shell, 'at first')
+        status, alias = target.ask('GET', '/aliases/emotes')
+        check(status == 200 and alias['collection_name'].startswith('emotes_'), f'emotes is an alias: {alias}')
+        if 'stalled' in parts:
+            stalled(feeder, target, shell, application)
+        if 'takeover' in parts:
+            takeover(program, scratch, mongo, feeder, target, shell, application)
+        feeder.stop()
+        target.stop()
+        shell.close()
+
+
+if __name__ == '__main__':
+    main(run)
