@@ -15,6 +15,7 @@ struct app_call { /* what the command line said */
 
 int app_status(const struct app_call *call);
 int app_search(const struct app_call *call);
+int app_compare(const struct app_call *call);
 int app_reindex(const struct app_call *call);
 int app_check(const struct app_call *call);
 int app_restore(const struct app_call *call);

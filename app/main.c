@@ -26,6 +26,8 @@ static const struct command COMMANDS[] = {
     {"serve", serve, 0, 0, "serve [options]", "index and answer searches until SIGTERM or Ctrl-C"},
     {"status", app_status, 0, 0, "status", "what a running server says of itself"},
     {"search", app_search, 2, 2, "search COLLECTION QUERY", "ask a running server"},
+    {"compare", app_compare, 0, 0, "compare --queries FILE",
+     "ask a Tailfin and a Typesense the same, and report how far they agree"},
     {"reindex", app_reindex, 0, 64, "reindex [COLLECTION...] [--wait]",
      "rebuild collections from MongoDB aside, then switch"},
     {"check", app_check, 1, 1, "check DIR",
