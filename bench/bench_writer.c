@@ -4,10 +4,10 @@
  *
  *   bench_writer [DOCUMENTS [UPDATES_PER_SECOND [SECONDS]]]
  *
- * Bulk load into a generation that no one reads, then updates of random
- * documents at a fixed rate (0: as fast as they go), then idx_merge_all and a
- * reopening. Documents look like emotes: a name of one token, tags, an exact
- * owner, numbers, 200 bytes of JSON.
+ * Bulk load into a generation that no one reads, a rest until its segments are
+ * merged, then updates of random documents at a fixed rate (0: as fast as they
+ * go), then idx_merge_all and a reopening. Documents look like emotes: a name of one token, tags,
+ * an exact owner, numbers, 200 bytes of JSON.
  */
 #include <dirent.h>
 #include <sys/stat.h>
@@ -231,6 +231,17 @@ bulk(struct bench *b)
     print_state(b, "after bulk");
 }
 
+/* What a bulk load leaves behind is merged once it is read: until few segments are left. */
+static void
+settle(struct bench *b)
+{
+    uint64_t began = clock_us();
+    while (metrics_read(b->metrics, M_INDEX_SEGMENTS) > 2 && clock_us() - began < 30000000)
+        clock_sleep_us(10000);
+    printf("settled        after %.1f s\n", (double)(clock_us() - began) / 1e6);
+    print_state(b, "settled");
+}
+
 struct sent {
     struct bench *b;
     uint64_t at_us;
@@ -317,6 +328,7 @@ main(int argc, char **argv)
     must(mkdtemp(b->dir));
     open_index(b);
     bulk(b);
+    settle(b);
     if (seconds > 0)
         update(b, per_second, seconds);
     close_index(b);

@@ -5,6 +5,8 @@
  * An id is alive in at most one place of a generation (I5): among the fresh
  * documents or in one part. Putting it kills it there first.
  */
+#include "base/clock.h"
+
 #include "index/seal.h"
 
 /* ---- documents ---- */
@@ -127,7 +129,7 @@ apply_to_generation(struct idx *idx, struct idx_generation *g, const struct idx_
 enum touched { NOTHING, QUIET, LOUD };
 
 static enum touched
-apply_op(struct idx *idx, const struct idx_op *op, uint64_t ticket)
+apply_op(struct idx *idx, const struct idx_op *op, uint64_t ticket, uint64_t now_us)
 {
     struct idx_writer *w = &idx->writer;
     bool is_doc = op->kind == IDX_OP_PUT || op->kind == IDX_OP_DELETE;
@@ -151,6 +153,7 @@ apply_op(struct idx *idx, const struct idx_op *op, uint64_t ticket)
     bool is_quiet = is_doc && idx_generation_is_quiet(g);
     if (is_quiet && w->quiet_from == 0)
         w->quiet_from = ticket;
+    g->changed_us = now_us;
     apply_to_generation(idx, g, op);
     return is_quiet ? QUIET : LOUD;
 }
@@ -159,8 +162,9 @@ bool
 idx_apply(struct idx *idx, const struct idx_batch *b)
 {
     enum touched most = NOTHING;
+    uint64_t now_us = clock_us();
     for (size_t i = 0; i < b->n; i++) {
-        enum touched touched = apply_op(idx, &b->ops[i], b->ticket);
+        enum touched touched = apply_op(idx, &b->ops[i], b->ticket, now_us);
         if (touched > most)
             most = touched;
     }

@@ -1,6 +1,8 @@
 /* Generations by uid, entries, states, garbage: the writer's picture; catalog.h. */
 #include "index/catalog.h"
 
+#include "base/clock.h"
+
 /* ---- generations ---- */
 
 static size_t
@@ -36,6 +38,7 @@ idx_catalog_create(struct idx_catalog *c, uint32_t uid, struct idx_schema *schem
     g->schema = idx_schema_acquire(schema);
     g->analyzer = analyzer;
     g->is_changed = true;
+    g->changed_us = clock_us();
     c->generations = xgrow(c->generations, &c->cap, c->n + 1, sizeof(struct idx_generation *));
     memmove(&c->generations[at + 1], &c->generations[at],
             (c->n - at) * sizeof(struct idx_generation *));

@@ -17,7 +17,7 @@ struct idx_generation {
     bool is_complete, is_named;
     bool is_changed; /* since `published` was made */
     bool is_merging; /* a merge of its file parts is running */
-    uint64_t version;
+    uint64_t version, changed_us; /* when the newest operation was applied */
     struct idx_part *parts; /* no order */
     size_t n_parts, cap_parts;
     struct idx_fresh fresh;

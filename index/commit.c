@@ -4,13 +4,14 @@
  *
  *   capture        writer     publish all; this instant is what will be durable:
  *                             segments with their live words, entries, resume state
+ *                             what is in RAM will be one file, light files with it
  *   run            committer  1 write each new segment file and sync it
  *                             2 sync the directory: their names are safe
  *                             3 write the manifest to a temporary name and sync it
  *                             4 rename it into place
  *                             5 sync the directory: the rename is safe
  *                             6 delete files that it does not name
- *   finish         writer     put the files in the place of the RAM segments
+ *   finish         writer     put the files in the place of what they were made of
  *
  * A crash before 4: the old manifest is whole, and so is all it names, since
  * nothing of that is deleted before 6; files without a name in it are removed
@@ -31,10 +32,11 @@
  */
 #include "base/clock.h"
 
+#include "index/choice.h"
 #include "index/engine.h"
 #include "index/fold.h"
 
-/* A RAM segment so big is written as it is; merging it with small ones is left to the merges. */
+/* Of a bulk load: a RAM segment so big is written as it is, merging is left to the merges. */
 enum {
     STRAIGHT_DOCS_MIN = 8192,
     STRAIGHT_BYTES_MIN = 2 << 20,
@@ -85,11 +87,18 @@ idx_commit_start(struct idx *idx)
 
 /* ---- capture: the writer thread ---- */
 
-/* Plans the folds of a generation: big segments one by one, all others together. */
 static void
-plan_folds(struct idx *idx, struct idx_commit *c, struct idx_generation *g)
+plan_fold(struct idx *idx, struct idx_commit *c, struct idx_generation *g, const size_t *picked,
+          size_t n)
 {
-    size_t *small = xcalloc(g->n_parts, sizeof *small);
+    if (n > 0)
+        c->folds[c->n_folds++] = idx_fold_new(g, picked, n, idx->writer.next_file++);
+}
+
+/* Of a generation that nobody reads: big segments one by one, all others together. */
+static void
+plan_quiet_folds(struct idx *idx, struct idx_commit *c, struct idx_generation *g, size_t *small)
+{
     size_t n_small = 0;
     for (size_t i = 0; i < g->n_parts; i++) {
         const struct idx_part *p = &g->parts[i];
@@ -100,13 +109,32 @@ plan_folds(struct idx *idx, struct idx_commit *c, struct idx_generation *g)
             small[n_small++] = i;
             continue;
         }
-        struct idx_fold *f = idx_fold_new(g, &i, 1, idx->writer.next_file++);
-        f->is_straight = true;
-        c->folds[c->n_folds++] = f;
+        plan_fold(idx, c, g, &i, 1);
+        c->folds[c->n_folds - 1]->is_straight = true;
     }
-    if (n_small > 0)
-        c->folds[c->n_folds++] = idx_fold_new(g, small, n_small, idx->writer.next_file++);
-    free(small);
+    plan_fold(idx, c, g, small, n_small);
+}
+
+static void
+plan_folds(struct idx *idx, struct idx_commit *c, struct idx_generation *g)
+{
+    size_t *picked = xcalloc(g->n_parts, sizeof *picked);
+    if (idx_generation_is_quiet(g))
+        plan_quiet_folds(idx, c, g, picked);
+    else
+        plan_fold(idx, c, g, picked, idx_choose_commit(g, picked));
+    free(picked);
+}
+
+/* True if one of the folds from the first on has the part: its result is named instead. */
+static bool
+is_folded(const struct idx_commit *c, size_t first, const struct idx_part *p)
+{
+    for (size_t i = first; i < c->n_folds; i++)
+        for (size_t k = 0; k < c->folds[i]->n; k++)
+            if (c->folds[i]->from[k].seg == p->seg)
+                return true;
+    return false;
 }
 
 static void
@@ -123,7 +151,7 @@ capture_generation(struct idx *idx, struct idx_commit *c, struct idx_generation 
     m->segments = arena_calloc(&c->arena, g->n_parts + 1, sizeof m->segments[0]);
     for (size_t i = 0; i < g->n_parts; i++) {
         const struct idx_part *p = &g->parts[i];
-        if (p->seg->file)
+        if (!is_folded(c, first, p))
             m->segments[m->n_segments++] = (struct idx_manifest_segment){
                 p->seg->file, p->seg->n_bytes, p->n_docs, p->live->words};
     }

@@ -57,7 +57,9 @@ struct idx_writer { /* all of it belongs to the writer thread */
     struct err commit_err;
     /* Merging. */
     uint32_t n_merging;
-    bool is_merge_due; /* parts changed: ask the policy */
+    bool is_merge_due;   /* parts changed: ask which */
+    bool is_disk_short;  /* and that was told */
+    uint64_t rest_at_us; /* when the next generation comes to rest; UINT64_MAX: none */
     uint64_t merge_retry_us, merge_backoff_us;
     struct metrics_block *metrics;
 };

@@ -19,6 +19,7 @@ idx_fold_new(struct idx_generation *g, const size_t *picked, size_t n, uint64_t 
     uint64_t n_live = 0;
     f->uid = g->uid;
     f->file = file;
+    f->is_read = !idx_generation_is_quiet(g);
     f->schema = idx_schema_acquire(g->schema);
     f->n = n;
     f->from = xcalloc(n, sizeof f->from[0]);
@@ -140,30 +141,42 @@ write_and_map(struct idx_fold *f, struct fs *fs, struct span bytes, const struct
 }
 
 static enum rc
-merge(struct idx_fold *f, const atomic_bool *is_cancelled, struct buf *out,
-      struct idx_aparts *aparts, struct err *err)
+merge_bytes(struct idx_fold *f, const atomic_bool *is_cancelled, struct buf *out,
+            struct idx_aparts *aparts, struct err *err)
 {
     for (size_t i = 0; i < f->n; i++)
         if (!f->inputs[i].new_doc)
             f->inputs[i].new_doc = xcalloc(f->from[i].n_docs, sizeof(uint32_t));
-    const struct idx_merge_job job = {f->inputs, f->n, &f->schema->c, is_cancelled};
+    const struct idx_merge_job job = {f->inputs, f->n, &f->schema->c, is_cancelled, f->is_read};
     return idx_segment_merge_apart(&job, out, aparts, err);
 }
 
-enum rc
-idx_fold_run(struct idx_fold *f, struct fs *fs, const atomic_bool *is_cancelled, struct err *err)
+static enum rc
+merge(struct idx_fold *f, struct fs *fs, const atomic_bool *is_cancelled, struct err *err)
 {
     struct idx_aparts aparts = {0};
-    if (f->is_straight)
-        return write_and_map(f, fs, idx_segment_bytes(f->from[0].seg->segment), &aparts, err);
     struct buf bytes = {0};
-    enum rc rc = merge(f, is_cancelled, &bytes, f->file ? &aparts : NULL, err);
+    enum rc rc = merge_bytes(f, is_cancelled, &bytes, f->file ? &aparts : NULL, err);
     if (rc == RC_OK && f->file)
         rc = write_and_map(f, fs, buf_span(&bytes), &aparts, err);
     else if (rc == RC_OK)
         rc = idx_segment_open_ram(&bytes, &f->schema->c, &f->result, err);
     buf_fini(&bytes);
     idx_aparts_fini(&aparts);
+    return rc;
+}
+
+enum rc
+idx_fold_run(struct idx_fold *f, struct fs *fs, const atomic_bool *is_cancelled, struct err *err)
+{
+    static const struct idx_aparts none;
+    enum rc rc = RC_OK;
+    if (f->is_straight)
+        rc = write_and_map(f, fs, idx_segment_bytes(f->from[0].seg->segment), &none, err);
+    else
+        rc = merge(f, fs, is_cancelled, err);
+    if (rc == RC_OK && f->is_read)
+        idx_segment_warm(f->result);
     return rc;
 }
 

@@ -68,7 +68,7 @@ idx_open(const struct idx_options *options, struct idx **out, struct err *err)
     must(pthread_mutex_init(&idx->durable.lock, NULL) == 0);
     must(pthread_mutex_init(&idx->commit_lock, NULL) == 0);
     w->last_retired = &w->retired;
-    w->publish_at_us = w->commit_at_us = UINT64_MAX;
+    w->publish_at_us = w->commit_at_us = w->rest_at_us = UINT64_MAX;
     w->is_merge_due = true;
 
     enum rc rc = idx_load(idx, err);

@@ -99,12 +99,15 @@ merge_block(struct doc_merge *w, const struct idx_merge_input *in, uint32_t i, s
     return rc;
 }
 
-/* What was read once for the merge does not stay in memory beside its result. */
+/*
+ * What was read once for the merge does not stay in memory beside its result:
+ * documents, and all the rest where nobody else reads it.
+ */
 static void
-forget(const struct idx_merge_input *in)
+forget(const struct idx_merge *m, const struct idx_merge_input *in)
 {
     if (idx_segment_is_mapped(in->segment))
-        fs_forget(idx_segment_bytes(in->segment));
+        fs_forget(m->is_read ? in->segment->docs.bytes : idx_segment_bytes(in->segment));
 }
 
 static enum rc
@@ -119,7 +122,7 @@ merge_docs(struct idx_merge *m, struct err *err)
             if (rc == RC_OK && idx_merge_is_cancelled(m))
                 rc = err_set(err, RC_STOPPED, "the merge was cancelled");
         }
-        forget(&m->inputs[i]);
+        forget(m, &m->inputs[i]);
     }
     if (rc == RC_OK)
         rc = idx_docs_flush(&w.out, m->layout.out, err);
@@ -202,8 +205,8 @@ merge_all(struct idx_merge *m, struct err *err)
     rc = merge_ids(m, err);
     for (uint32_t i = 0; rc == RC_OK && i < m->schema->n_fields; i++) {
         rc = merge_field(m, i, err);
-        for (size_t k = 0; k < m->n; k++)
-            forget(&m->inputs[k]);
+        for (size_t k = 0; k < m->n && !m->is_read; k++)
+            forget(m, &m->inputs[k]);
     }
     if (rc == RC_OK)
         idx_orders_write(&m->layout, m->schema, m->n_docs);
@@ -215,7 +218,7 @@ idx_segment_merge(const struct idx_merge_input *inputs, size_t n,
                   const struct sch_collection *schema, const atomic_bool *is_cancelled,
                   struct buf *out, struct err *err)
 {
-    const struct idx_merge_job job = {inputs, n, schema, is_cancelled};
+    const struct idx_merge_job job = {inputs, n, schema, is_cancelled, true};
     return idx_segment_merge_apart(&job, out, NULL, err);
 }
 
@@ -226,7 +229,8 @@ idx_segment_merge_apart(const struct idx_merge_job *job, struct buf *out, struct
     struct idx_merge m = {.inputs = job->inputs,
                           .n = job->n,
                           .schema = job->schema,
-                          .is_cancelled = job->is_cancelled};
+                          .is_cancelled = job->is_cancelled,
+                          .is_read = job->is_read};
     size_t start = out->n;
     enum rc rc = check_inputs(&m, err);
     if (rc == RC_OK)

@@ -1,26 +1,17 @@
 /*
- * Background merges of file segments: asks the policy, folds on a merge
+ * Background merges of file segments: asks which (choice.h), folds on a merge
  * thread, installs. A merged file is named by the next manifest; only then do
  * the inputs' files go (they are garbage of the catalog until that commit). A
  * generation has at most one merge, all together n_merge_threads.
  */
 #include "base/clock.h"
 
+#include "index/choice.h"
 #include "index/engine.h"
 #include "index/fold.h"
-#include "index/policy.h"
 
-/*
- * While nobody reads a generation its segments may be many: most of a bulk load
- * is then merged once, when it is over, and not while it wants the processor.
- */
-enum { QUIET_FILES = 4 * IDX_POLICY_FILES };
-
-/* A segment is rewritten for its dead documents from so many on. */
-enum { MIN_DEAD = 1000, BACKOFF_US = 1000000, BACKOFF_MAX_US = 60000000 };
-
-/* No merge takes more: sections have 32-bit offsets, and the result is made in memory. */
-static const uint64_t MERGE_BYTES_MAX = (uint64_t)2 << 30;
+/* DISK: beside the merged file, so much stays free for commits and the log. */
+enum { BACKOFF_US = 1000000, BACKOFF_MAX_US = 60000000, DISK_BYTES = 64 << 20 };
 
 struct merge {
     struct idx_job job;
@@ -70,68 +61,38 @@ finish(struct idx_job *job)
     free(m);
 }
 
-/* Every file part, if that is more than one or some of it is dead. */
-static size_t
-pick_all(const struct idx_generation *g, size_t *picked)
+/* A disk that a merge would fill is no place for it: told once, and looked at again later. */
+static bool
+has_disk(struct idx *idx, const struct idx_generation *g, const size_t *picked, size_t n)
 {
-    size_t n = 0;
-    uint64_t n_dead = 0, n_live = 0;
-    for (size_t i = 0; i < g->n_parts; i++) {
-        if (!g->parts[i].seg->file)
-            continue;
-        n_dead += g->parts[i].n_docs - g->parts[i].n_live;
-        n_live += g->parts[i].n_live;
-        picked[n++] = i;
+    struct idx_writer *w = &idx->writer;
+    struct err err = {0};
+    uint64_t n_needed = DISK_BYTES, n_free = 0;
+    for (size_t i = 0; i < n; i++)
+        n_needed += g->parts[picked[i]].seg->n_bytes;
+    if (fs_free_bytes(idx->fs, &n_free, NULL) != RC_OK || n_free >= n_needed) {
+        w->is_disk_short = false;
+        return true;
     }
-    return n_live > 0 && (n > 1 || n_dead > 0) ? n : 0;
-}
-
-/* Only as many of the picked, which are lightest first, as MERGE_BYTES_MAX allows. */
-static size_t
-bound(const struct idx_policy_item *items, const size_t *picked, size_t n)
-{
-    uint64_t bytes = 0;
-    for (size_t i = 0; i < n; i++) {
-        bytes += items[picked[i]].weight;
-        if (bytes > MERGE_BYTES_MAX)
-            return i < 2 ? 0 : i;
-    }
-    return n;
-}
-
-static size_t
-pick(const struct idx_generation *g, size_t *picked)
-{
-    struct idx_policy_item *items = xcalloc(g->n_parts, sizeof *items);
-    size_t *numbers = xcalloc(g->n_parts, sizeof *numbers);
-    size_t n = 0;
-    for (size_t i = 0; i < g->n_parts; i++) {
-        const struct idx_part *p = &g->parts[i];
-        if (!p->seg->file || p->n_live == 0)
-            continue;
-        uint64_t bytes = p->seg->n_bytes / p->n_docs * p->n_live;
-        if (bytes > MERGE_BYTES_MAX / 2)
-            continue; /* big enough */
-        items[n] = (struct idx_policy_item){bytes, p->n_docs, p->n_live};
-        numbers[n++] = i;
-    }
-    size_t max_n = idx_generation_is_quiet(g) ? QUIET_FILES : IDX_POLICY_FILES;
-    size_t n_picked = idx_policy_pick(items, n, max_n, MIN_DEAD, picked);
-    n_picked = bound(items, picked, n_picked);
-    for (size_t i = 0; i < n_picked; i++)
-        picked[i] = numbers[picked[i]];
-    free(items);
-    free(numbers);
-    return n_picked;
+    (void)err_set(&err, RC_IO,
+                  "segments are not merged: that takes up to %llu bytes and the disk has %llu",
+                  (unsigned long long)n_needed, (unsigned long long)n_free);
+    if (!w->is_disk_short)
+        idx_trouble(idx, &err);
+    idx_grant(idx, RC_IO, &err);
+    w->is_disk_short = w->is_merge_due = true;
+    w->merge_retry_us = clock_us() + BACKOFF_MAX_US;
+    return false;
 }
 
 static void
-start(struct idx *idx, struct idx_generation *g)
+start(struct idx *idx, struct idx_generation *g, uint64_t now_us)
 {
     struct idx_writer *w = &idx->writer;
     size_t *picked = xcalloc(g->n_parts, sizeof *picked);
-    size_t n = w->news.wants_one_segment ? pick_all(g, picked) : pick(g, picked);
-    if (n > 0) {
+    size_t n =
+        w->news.wants_one_segment ? idx_choose_all(g, picked) : idx_choose_merge(g, now_us, picked);
+    if (n > 0 && has_disk(idx, g, picked, n)) {
         struct merge *m = xcalloc(1, sizeof *m);
         m->job = (struct idx_job){.idx = idx, .run = run, .finish = finish};
         m->fold = idx_fold_new(g, picked, n, w->next_file++);
@@ -146,15 +107,20 @@ void
 idx_merges_start(struct idx *idx)
 {
     struct idx_writer *w = &idx->writer;
-    if (!w->is_merge_due || clock_us() < w->merge_retry_us || atomic_load(&idx->is_cancelled))
+    uint64_t now_us = clock_us();
+    bool is_due = w->is_merge_due || now_us >= w->rest_at_us;
+    if (!is_due || now_us < w->merge_retry_us || atomic_load(&idx->is_cancelled))
         return;
     w->is_merge_due = false;
+    w->rest_at_us = UINT64_MAX;
     for (size_t i = 0; i < w->catalog.n; i++) {
         struct idx_generation *g = w->catalog.generations[i];
-        if (w->n_merging >= idx->options.n_merge_threads)
-            return; /* the one that finishes makes it due again */
-        if (!g->is_merging)
-            start(idx, g);
+        uint64_t rest_at_us = g->changed_us + IDX_REST_US;
+        if (rest_at_us > now_us && rest_at_us < w->rest_at_us)
+            w->rest_at_us = rest_at_us;
+        /* With too many merges, one that finishes makes it due again. */
+        if (!g->is_merging && w->n_merging < idx->options.n_merge_threads)
+            start(idx, g, now_us);
     }
 }
 

@@ -1,8 +1,6 @@
 /* The merge policy; policy.h describes it. */
 #include "index/policy.h"
 
-#include "base/must.h"
-
 static uint64_t
 weight_of(const struct idx_policy_item *item)
 {
@@ -23,44 +21,43 @@ sort_light_first(const struct idx_policy_item *items, size_t n, size_t *order)
     }
 }
 
-/* How many of the lightest to take: two, and on while the next is no more than twice their sum. */
+/* How many of the lightest to take: the least run, and on while the next is light beside it. */
 static size_t
-light_run(const struct idx_policy_item *items, const size_t *order, size_t n)
+light_run(const struct idx_policy_item *items, const size_t *order, size_t n,
+          const struct idx_policy_rules *rules)
 {
     double sum = 0; /* weights may be large */
     size_t i = 0;
-    for (; i < n && i < IDX_POLICY_MERGE_MAX; i++) {
+    for (; i < n && i < rules->max_picked; i++) {
         double weight = (double)weight_of(&items[order[i]]);
-        if (i >= 2 && weight > 2 * sum)
+        if (i >= rules->min_run && weight > rules->factor * sum)
             break;
         sum += weight;
     }
-    return i;
+    return i < 2 ? 0 : i;
 }
 
 static bool
-is_decayed(const struct idx_policy_item *item, uint32_t min_dead)
+is_decayed(const struct idx_policy_item *item, const struct idx_policy_rules *rules)
 {
     uint32_t n_dead = item->n_docs - item->n_live;
-    return n_dead >= min_dead && n_dead >= (item->n_docs + 3) / 4;
+    return n_dead >= rules->min_dead && (uint64_t)n_dead * rules->dead_share >= item->n_docs;
 }
 
 size_t
-idx_policy_pick(const struct idx_policy_item *items, size_t n, size_t max_n, uint32_t min_dead,
+idx_policy_pick(const struct idx_policy_item *items, size_t n, const struct idx_policy_rules *rules,
                 size_t *picked)
 {
-    if (n == 0)
-        return 0;
     sort_light_first(items, n, picked);
-    size_t n_picked = n > max_n && n > 1 ? light_run(items, picked, n) : 0;
+    size_t n_picked = n > rules->max_n ? light_run(items, picked, n, rules) : 0;
     for (size_t i = n_picked; i < n; i++)
-        if (is_decayed(&items[picked[i]], min_dead))
+        if (is_decayed(&items[picked[i]], rules))
             n_picked = i + 1;
     /* Too many at once: the heaviest are the decayed ones, so the light end waits. */
-    if (n_picked > IDX_POLICY_MERGE_MAX) {
-        size_t skip = n_picked - IDX_POLICY_MERGE_MAX;
-        memmove(picked, picked + skip, IDX_POLICY_MERGE_MAX * sizeof picked[0]);
-        n_picked = IDX_POLICY_MERGE_MAX;
+    if (n_picked > rules->max_picked) {
+        size_t skip = n_picked - rules->max_picked;
+        memmove(picked, picked + skip, rules->max_picked * sizeof picked[0]);
+        n_picked = rules->max_picked;
     }
     return n_picked;
 }

@@ -1,6 +1,7 @@
 /*
- * Which segments to merge: pure functions over sizes, tested with plain
- * arrays. Private to the room.
+ * Which segments to merge: a pure function over sizes, tested with plain
+ * arrays. What it is asked about a generation is choice.h's. Private to the
+ * room.
  */
 #ifndef TAILFIN_INDEX_POLICY_H
 #define TAILFIN_INDEX_POLICY_H
@@ -12,27 +13,31 @@ struct idx_policy_item {
     uint32_t n_docs, n_live;
 };
 
-enum {
-    IDX_POLICY_FILES = 6,      /* file segments that a generation may rest with */
-    IDX_POLICY_RAM = 3,        /* RAM segments that may rest between two commits */
-    IDX_POLICY_MERGE_MAX = 12, /* inputs of one merge */
+struct idx_policy_rules {
+    size_t max_n;        /* with more items than this the lightest go... */
+    size_t min_run;      /* ...so many in any case... */
+    uint32_t factor;     /* ...and on while the next is no heavier than so many times all before */
+    uint32_t min_dead;   /* an item with so many dead, and... */
+    uint32_t dead_share; /* ...of which one in so many is dead, goes at any time */
+    size_t max_picked;
 };
 
 /*
  * Chooses what to merge of n items: writes their numbers to picked (room for
- * n) and returns how many; 0: nothing to do; 1: that one alone, for its dead.
+ * n), lightest first, and returns how many; 0: nothing to do; 1: that one
+ * alone, for its dead.
  *
- * With more than max_n items the lightest go: two of them, and further ones
- * while the next is no heavier than twice all before it. So no merge is wasted
- * on something that is soon merged again, and equal arrivals become geometric:
- * with max_n = 6 each of 10,000 is rewritten 10 times (test_policy.c prints
- * it; without that rule 330 times).
+ * The run of light ones takes everything that is not much heavier than what
+ * goes anyway. So no merge is wasted on something that is soon merged again,
+ * and equal arrivals become geometric: with max_n = 6 and factor 2 each of
+ * 10,000 is rewritten 10 times (test_policy.c prints it; without that 330
+ * times). With min_run = 1 there is no merge unless it is worth its cost:
+ * nothing is rewritten for less than a factor-th of it.
  *
- * An item of which a quarter or more is dead goes at any time, with everything
- * smaller, since that is nearly free then; min_dead keeps that from being done
- * for a handful.
+ * An item that decayed takes everything smaller along, since that is nearly
+ * free then.
  */
-size_t idx_policy_pick(const struct idx_policy_item *items, size_t n, size_t max_n,
-                       uint32_t min_dead, size_t *picked);
+size_t idx_policy_pick(const struct idx_policy_item *items, size_t n,
+                       const struct idx_policy_rules *rules, size_t *picked);
 
 #endif

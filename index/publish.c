@@ -5,17 +5,10 @@
  */
 #include "base/clock.h"
 
+#include "index/choice.h"
 #include "index/engine.h"
 #include "index/fold.h"
-#include "index/policy.h"
 #include "index/seal.h"
-
-/*
- * Folding here holds up the next publication: bigger segments wait for the
- * commit, which folds them on its own thread, and one fold takes at most so
- * many documents in all.
- */
-enum { FOLD_PART_DOCS_MAX = 8192, FOLD_PART_BYTES_MAX = 2 << 20, FOLD_DOCS_MAX = 24576 };
 
 /* ---- one generation ---- */
 
@@ -25,34 +18,8 @@ is_touched(const struct idx_generation *g)
     return g->is_changed || g->fresh.n > 0;
 }
 
-/* Chooses RAM parts to fold; picked has room for all parts. */
-static size_t
-pick_ram(const struct idx_generation *g, size_t *picked)
-{
-    struct idx_policy_item *items = xcalloc(g->n_parts, sizeof *items);
-    size_t *numbers = xcalloc(g->n_parts, sizeof *numbers);
-    size_t n = 0;
-    for (size_t i = 0; i < g->n_parts; i++) {
-        const struct idx_part *p = &g->parts[i];
-        if (p->seg->file || p->is_busy || p->n_docs > FOLD_PART_DOCS_MAX ||
-            p->seg->n_bytes > FOLD_PART_BYTES_MAX)
-            continue;
-        items[n] = (struct idx_policy_item){p->n_live, p->n_docs, p->n_docs};
-        numbers[n++] = i;
-    }
-    size_t n_picked = idx_policy_pick(items, n, IDX_POLICY_RAM, UINT32_MAX, picked);
-    uint64_t n_docs = 0;
-    for (size_t i = 0; i < n_picked; i++) { /* lightest first */
-        n_docs += items[picked[i]].n_docs;
-        if (n_docs > FOLD_DOCS_MAX)
-            n_picked = i;
-        else
-            picked[i] = numbers[picked[i]];
-    }
-    free(items);
-    free(numbers);
-    return n_picked;
-}
+/* While a commit has parts of its own, others come: there must be room for these. */
+enum { COMMIT_ROOM = 2 };
 
 static void
 fold_ram(struct idx *idx, struct idx_generation *g)
@@ -60,7 +27,7 @@ fold_ram(struct idx *idx, struct idx_generation *g)
     struct idx_catalog *c = &idx->writer.catalog;
     struct err err = {0};
     size_t *picked = xcalloc(g->n_parts, sizeof *picked);
-    size_t n = pick_ram(g, picked);
+    size_t n = idx_choose_ram(g, idx->writer.commit ? 0 : COMMIT_ROOM, picked);
     if (n >= 2) {
         struct idx_fold *f = idx_fold_new(g, picked, n, 0);
         if (idx_fold_run(f, idx->fs, NULL, &err) == RC_OK)

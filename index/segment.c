@@ -244,6 +244,14 @@ idx_segment_free(struct idx_segment *s)
     free(s);
 }
 
+void
+idx_segment_warm(struct idx_segment *s)
+{
+    for (uint32_t i = 0; i < s->n_sections; i++)
+        if (s->sections[i].kind != SEG_DOC_BYTES)
+            (void)idx_section_good(&s->sections[i]); /* remembered by the section */
+}
+
 /* ---- what it holds ---- */
 
 struct span

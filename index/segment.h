@@ -28,6 +28,11 @@ MUST_USE enum rc idx_segment_open_map(struct fs *fs, struct fs_map *take_map,
                                       const struct sch_collection *schema, struct idx_segment **out,
                                       struct err *err);
 void idx_segment_free(struct idx_segment *s); /* NULL allowed */
+/*
+ * Does now what would be done at first use, but for stored documents: checks
+ * every section, which brings it into memory. Any thread. O(bytes).
+ */
+void idx_segment_warm(struct idx_segment *s);
 /* All checksums and every structural invariant; report gets each finding. */
 MUST_USE enum rc idx_segment_verify(const struct idx_segment *s,
                                     void (*report)(void *arg, const char *finding), void *arg);
@@ -86,6 +91,7 @@ struct idx_merge_job { /* as the parameters of idx_segment_merge */
     size_t n;
     const struct sch_collection *schema;
     const atomic_bool *is_cancelled;
+    bool is_read; /* the inputs, by others meanwhile: their maps stay at hand */
 };
 MUST_USE enum rc idx_segment_merge_apart(const struct idx_merge_job *job, struct buf *out,
                                          struct idx_aparts *aparts, struct err *err);

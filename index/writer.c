@@ -16,6 +16,7 @@
 #include "base/clock.h"
 #include "base/thread.h"
 
+#include "index/choice.h"
 #include "index/seal.h"
 
 static void look(struct idx *idx);
@@ -96,10 +97,15 @@ look(struct idx *idx)
         deadline = earlier(deadline, now + RETIRE_US);
     if (w->is_merge_due)
         deadline = earlier(deadline, now + MERGE_US);
+    if (!atomic_load(&idx->is_cancelled))
+        deadline = earlier(deadline, w->rest_at_us);
     if (w->batches && !is_full(idx))
         deadline = 0;
+    bool has_wished = w->news.wants_one_segment;
     w->news = idx_inbox_look(&idx->inbox, deadline, &w->news);
     w->is_merge_due |= w->news.wants_one_segment;
+    if (w->news.wants_one_segment && !has_wished)
+        w->merge_retry_us = 0; /* whoever asks now is answered now */
     idx_retire(idx);
 }
 
@@ -193,6 +199,16 @@ publish(struct idx *idx)
 /* ---- commit ---- */
 
 static bool
+has_many_parts(const struct idx_catalog *c)
+{
+    bool has_any = false;
+    for (size_t i = 0; i < c->n && !has_any; i++)
+        has_any = !idx_generation_is_quiet(c->generations[i]) &&
+                  idx_choose_early_commit(c->generations[i]);
+    return has_any;
+}
+
+static bool
 is_commit_due(struct idx *idx)
 {
     struct idx_writer *w = &idx->writer;
@@ -206,6 +222,8 @@ is_commit_due(struct idx *idx)
     if (now >= w->commit_at_us || w->news.wants_one_segment)
         return true;
     if (w->news.want_durable > t->durable && w->news.want_durable <= t->applied)
+        return true;
+    if (has_many_parts(&w->catalog))
         return true;
     /* A commit cuts builders of bulk loads short: they may fill up first, within reason. */
     return ram_bytes(w, false) >= idx->options.ram_bytes_max ||

@@ -12,15 +12,33 @@
 
 #include "tests/support/rng.h"
 
-enum { MANY = 64, NEVER = 1u << 30 };
+enum { MANY = 64, NEVER = UINT32_MAX, FILES = 6, PICKED_MAX = 12 };
+
+static struct idx_policy_rules
+rules_of(size_t max_n, uint32_t min_dead)
+{
+    return (struct idx_policy_rules){.max_n = max_n,
+                                     .min_run = 2,
+                                     .factor = 2,
+                                     .min_dead = min_dead,
+                                     .dead_share = 4,
+                                     .max_picked = PICKED_MAX};
+}
 
 static size_t
-pick(const uint64_t *weights, size_t n, size_t max_n, size_t *picked)
+pick_by(const uint64_t *weights, size_t n, const struct idx_policy_rules *rules, size_t *picked)
 {
     struct idx_policy_item items[MANY];
     for (size_t i = 0; i < n; i++)
         items[i] = (struct idx_policy_item){weights[i], 100, 100};
-    return idx_policy_pick(items, n, max_n, NEVER, picked);
+    return idx_policy_pick(items, n, rules, picked);
+}
+
+static size_t
+pick(const uint64_t *weights, size_t n, size_t max_n, size_t *picked)
+{
+    const struct idx_policy_rules rules = rules_of(max_n, NEVER);
+    return pick_by(weights, n, &rules, picked);
 }
 
 static void
@@ -29,7 +47,8 @@ test_nothing_to_do(void **state)
     (void)state;
     size_t picked[MANY];
     const uint64_t weights[] = {5, 1, 9};
-    assert_int_equal(idx_policy_pick(NULL, 0, 3, NEVER, picked), 0);
+    const struct idx_policy_rules rules = rules_of(3, NEVER);
+    assert_int_equal(idx_policy_pick(NULL, 0, &rules, picked), 0);
     assert_int_equal(pick(weights, 3, 3, picked), 0);
     assert_int_equal(pick(weights, 1, 0, picked), 0); /* alone: nothing to merge with */
 }
@@ -64,13 +83,14 @@ test_decayed(void **state)
     size_t picked[MANY];
     struct idx_policy_item items[] = {
         {900, 1000, 900}, {5000, 8000, 6001}, {100, 1000, 1000}, {9000, 9000, 9000}};
-    assert_int_equal(idx_policy_pick(items, 4, 6, 100, picked), 0); /* just under a quarter */
+    const struct idx_policy_rules rules = rules_of(6, 100), strict = rules_of(6, 2001);
+    assert_int_equal(idx_policy_pick(items, 4, &rules, picked), 0); /* just under a quarter */
     items[1].n_live = 6000;
-    assert_int_equal(idx_policy_pick(items, 4, 6, 100, picked), 3); /* and all that is smaller */
+    assert_int_equal(idx_policy_pick(items, 4, &rules, picked), 3); /* and all that is smaller */
     assert_int_equal(picked[2], 1);
-    assert_int_equal(idx_policy_pick(items, 4, 6, 2001, picked), 0); /* too few to bother */
+    assert_int_equal(idx_policy_pick(items, 4, &strict, picked), 0); /* too few to bother */
     items[2].n_live = 0;
-    assert_int_equal(idx_policy_pick(items + 2, 1, 6, 100, picked), 1); /* alone, for its dead */
+    assert_int_equal(idx_policy_pick(items + 2, 1, &rules, picked), 1); /* alone, for its dead */
 }
 
 static void
@@ -81,9 +101,10 @@ test_bounded(void **state)
     struct idx_policy_item items[MANY];
     for (size_t i = 0; i < MANY; i++)
         items[i] = (struct idx_policy_item){1, 10000, 5000};
-    assert_int_equal(idx_policy_pick(items, MANY, 3, 100, picked), IDX_POLICY_MERGE_MAX);
+    const struct idx_policy_rules rules = rules_of(3, 100);
+    assert_int_equal(idx_policy_pick(items, MANY, &rules, picked), PICKED_MAX);
     uint64_t weights[MANY] = {0};
-    assert_int_equal(pick(weights, MANY, 3, picked), IDX_POLICY_MERGE_MAX);
+    assert_int_equal(pick(weights, MANY, 3, picked), PICKED_MAX);
 }
 
 /* Random inputs: what is picked are distinct numbers in range, and the count comes down. */
@@ -102,8 +123,9 @@ test_random(void **state)
             items[i] = (struct idx_policy_item){rng_next(&rng) >> rng_below(&rng, 64), docs,
                                                 (uint32_t)rng_below(&rng, docs + 1)};
         }
-        size_t k = idx_policy_pick(items, n, max_n, 1000, picked);
-        assert_true(k <= n && k <= IDX_POLICY_MERGE_MAX);
+        const struct idx_policy_rules rules = rules_of(max_n, 1000);
+        size_t k = idx_policy_pick(items, n, &rules, picked);
+        assert_true(k <= n && k <= PICKED_MAX);
         assert_true(n <= max_n || n < 2 || k >= 2);
         for (size_t i = 0; i < k; i++) {
             assert_true(picked[i] < n && !is_picked[picked[i]]);
@@ -112,40 +134,90 @@ test_random(void **state)
     }
 }
 
+/* With a least run of one nothing is rewritten for less than it is worth. */
+static void
+test_worth_it(void **state)
+{
+    (void)state;
+    size_t picked[MANY];
+    struct idx_policy_rules rules = rules_of(1, NEVER);
+    rules.min_run = 1;
+    rules.factor = 8;
+    const uint64_t light[] = {1000, 124}, worth[] = {1000, 125}, chain[] = {1000, 9, 1, 115};
+    assert_int_equal(pick_by(light, 2, &rules, picked), 0);
+    assert_int_equal(pick_by(worth, 2, &rules, picked), 2);
+    assert_int_equal(pick_by(chain, 4, &rules, picked), 0); /* each too heavy for those before */
+    assert_int_equal(pick_by(worth, 1, &rules, picked), 0);
+}
+
+/* Merges as the rules say; adds to n_rewritten. */
+static size_t
+merge(uint64_t *weights, size_t n, const struct idx_policy_rules *rules, uint64_t *n_rewritten)
+{
+    size_t picked[MANY], left = 0, k = pick_by(weights, n, rules, picked);
+    bool is_gone[MANY] = {false};
+    uint64_t sum = 0;
+    for (size_t j = 0; j < k; j++) {
+        is_gone[picked[j]] = true;
+        sum += weights[picked[j]];
+    }
+    for (size_t j = 0; j < n; j++)
+        if (!is_gone[j])
+            weights[left++] = weights[j];
+    if (k > 0)
+        weights[left++] = sum;
+    *n_rewritten += sum;
+    return left;
+}
+
 /*
  * Arrivals of equal size: how often is each rewritten, and how many segments
- * are there? Bounds of the README, so that a change of the policy shows.
+ * are there? Bounds of policy.h, so that a change of the policy shows.
  */
 static void
 test_write_amplification(void **state)
 {
     (void)state;
-    uint64_t weights[MANY];
-    size_t n = 0, picked[MANY];
-    uint64_t n_arrived = 0, n_rewritten = 0;
+    uint64_t weights[MANY], n_rewritten = 0;
+    const struct idx_policy_rules rules = rules_of(FILES, NEVER);
+    size_t n = 0;
     for (int i = 0; i < 10000; i++) {
         weights[n++] = 1;
-        n_arrived++;
-        size_t k = pick(weights, n, IDX_POLICY_FILES, picked);
-        bool is_gone[MANY] = {false};
-        uint64_t sum = 0;
-        for (size_t j = 0; j < k; j++) {
-            is_gone[picked[j]] = true;
-            sum += weights[picked[j]];
-        }
-        size_t left = 0;
-        for (size_t j = 0; j < n; j++)
-            if (!is_gone[j])
-                weights[left++] = weights[j];
-        n = left;
-        if (k > 0)
-            weights[n++] = sum;
-        n_rewritten += sum;
-        assert_true(n <= IDX_POLICY_FILES);
+        n = merge(weights, n, &rules, &n_rewritten);
+        assert_true(n <= FILES);
     }
     print_message("10000 arrivals: each rewritten %.2f times, %zu segments\n",
-                  (double)n_rewritten / (double)n_arrived, n);
-    assert_true(n_rewritten < 11 * n_arrived);
+                  (double)n_rewritten / 10000, n);
+    assert_true(n_rewritten < 11 * 10000);
+}
+
+/*
+ * A trickle with a rest after each arrival, beside a big segment: what is
+ * merged at rest costs a bounded number of rewrites of what arrived, and not
+ * the big segment each time.
+ */
+static void
+test_trickle(void **state)
+{
+    (void)state;
+    uint64_t weights[MANY] = {1000000}, n_rewritten = 0;
+    struct idx_policy_rules rest = rules_of(1, NEVER), busy = rules_of(4, NEVER);
+    rest.min_run = 1;
+    rest.factor = 8;
+    size_t n = 1, n_most = 0;
+    for (int i = 0; i < 100000; i++) {
+        weights[n++] = 1;
+        n = merge(weights, n, &busy, &n_rewritten);
+        for (size_t before = n + 1; n < before;) {
+            before = n;
+            n = merge(weights, n, &rest, &n_rewritten);
+        }
+        n_most = n > n_most ? n : n_most;
+    }
+    print_message("100000 arrivals with rests: each rewritten %.2f times, %zu segments at most\n",
+                  (double)n_rewritten / 100000, n_most);
+    assert_true(n_most <= 4);
+    assert_true(n_rewritten < 200 * 100000ull);
 }
 
 int
@@ -158,7 +230,9 @@ main(void)
         cmocka_unit_test(test_decayed),
         cmocka_unit_test(test_bounded),
         cmocka_unit_test(test_random),
+        cmocka_unit_test(test_worth_it),
         cmocka_unit_test(test_write_amplification),
+        cmocka_unit_test(test_trickle),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
