@@ -69,7 +69,7 @@ free_documents(bson_t *docs, uint32_t n)
 static void
 map_all(struct bench *b, enum corpus_kind kind, const bson_t *docs, uint32_t n, const char *what)
 {
-    struct ing_mapping_env env = {b->relations, 1, &b->arena};
+    struct ing_mapping_env env = {.relations = b->relations, .now_ms = 1, .arena = &b->arena};
     size_t n_bson = 0, n_json = 0, n_arena = 0;
     double best_us = 1e18;
     for (unsigned round = 0; round < ROUNDS; round++) {
@@ -104,7 +104,7 @@ put_all(struct bench *b, struct idx *idx, enum corpus_kind kind)
                      tkz_fingerprint(ing_mapping_analyzer(m)));
     idx_batch_name(batch, b->uids[kind]);
     for (uint32_t i = 0; i < n; i++) {
-        struct ing_mapping_env env = {NULL, 1, idx_batch_arena(batch)};
+        struct ing_mapping_env env = {.now_ms = 1, .arena = idx_batch_arena(batch)};
         struct ing_mapped mapped;
         bson_t doc = BSON_INITIALIZER;
         corpus_document(&b->corpus, kind, i, &doc);

@@ -33,6 +33,7 @@ struct ing_mongo_options {
     enum ing_writeback writeback;
     uint64_t coalesce_us;         /* how long dirty keys are gathered; default 5,000 */
     unsigned batch_docs;          /* of a fetch; default 1,000 */
+    uint64_t verify_docs_per_s;   /* of the steady comparison; default 0: off */
     uint64_t sweep_us;            /* between sweeps in full mode; default 60 s */
     const struct ing_sink_options *sink; /* NULL: no Typesense; borrowed */
     struct metrics *metrics;
@@ -81,6 +82,30 @@ MUST_USE enum rc ing_mongo_reindex(struct ing_mongo *m, const struct span *names
 void ing_mongo_write_reindex(struct ing_mongo *m, struct buf *out);
 /* RC_ABSENT if none is running. The old generation stays. */
 MUST_USE enum rc ing_mongo_cancel_reindex(struct ing_mongo *m, struct err *err);
+
+struct ing_verify_order {
+    bool may_repair;
+    uint64_t docs_per_s; /* 0: as fast as it goes, at a low priority */
+};
+
+/*
+ * Begins comparing these collections (none: all) with MongoDB, and repairs
+ * what differs if it may. What is only in flight is no difference. RC_CONFLICT
+ * if a verification is running or a collection is being built, RC_ABSENT for
+ * an unknown name. Any thread.
+ */
+MUST_USE enum rc ing_mongo_verify(struct ing_mongo *m, const struct span *names, size_t n,
+                                  const struct ing_verify_order *order, struct err *err);
+/*
+ * Appends a JSON object: {"running", "state": "never"|"running"|"done"|"cancelled", "repair",
+ * "documents", "missing", "stale", "ghosts", "unmarked", "repaired", "collections": [{"name",
+ * "state", "documents", "estimated", "per_s", "eta_s", counts as above}], "findings":
+ * [{"collection", "id", "found": "missing"|"stale"|"ghost", "repaired"}], "findings_left_out",
+ * "steady": {the same of the pass that never ends, "last_full_s"}}. Any thread.
+ */
+void ing_mongo_write_verify(struct ing_mongo *m, struct buf *out);
+/* RC_ABSENT if none is running. What was found stays. */
+MUST_USE enum rc ing_mongo_cancel_verify(struct ing_mongo *m, struct err *err);
 /* Whether the collection's documents come from MongoDB (API writes are then refused with 409). */
 bool ing_mongo_feeds(struct ing_mongo *m, struct span collection);
 

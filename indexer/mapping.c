@@ -222,10 +222,11 @@ read_own(struct ing_run *run)
 }
 
 /* Tokenises texts; numbers are borrowed from the run's values, which live in the arena. */
-static void
-fill_values(struct ing_run *run, struct idx_value *values)
+static const struct idx_value *
+fill_values(struct ing_run *run)
 {
     const struct ing_mapping *m = run->m;
+    struct idx_value *values = arena_calloc(run->arena, m->schema->n_fields, sizeof *values);
     for (uint32_t i = 0; i < m->schema->n_fields; i++) {
         const struct sch_field *field = &m->schema->fields[i];
         const struct ing_values *v = &run->values[i];
@@ -236,6 +237,7 @@ fill_values(struct ing_run *run, struct idx_value *values)
         else
             values[i] = (struct idx_value){.n = v->n, .i64 = v->number};
     }
+    return values;
 }
 
 enum rc
@@ -263,10 +265,31 @@ ing_mapping_run(const struct ing_mapping *m, const bson_t *doc, const struct ing
     run.values = arena_calloc(env->arena, n, sizeof *run.values);
     for (uint32_t i = 0; i < n; i++)
         ing_rule_run(&run, &m->rules[i], &run.values[i]);
-    struct idx_value *values = arena_calloc(env->arena, n, sizeof *values);
-    mapped.doc = (struct idx_doc){.id = run.id, .json = ing_json_write(&run), .values = values};
-    fill_values(&run, values);
+    mapped.doc = (struct idx_doc){.id = run.id, .json = ing_json_write(&run)};
+    if (!env->wants_json_only)
+        mapped.doc.values = fill_values(&run);
     mapped.derived = run.user;
     *out = mapped;
     return RC_OK;
+}
+
+uint64_t
+ing_mapping_now(const struct ing_mapping *m, struct span json)
+{
+    for (uint32_t i = 0; i < m->schema->n_fields; i++) {
+        const struct ing_rule *rule = &m->rules[i];
+        int64_t ms;
+        if (rule->as != ING_AS_NOW)
+            continue;
+        /* No value holds this text: a quote inside one is escaped. */
+        const char *at = memmem(json.p, json.n, rule->json_name.p, rule->json_name.n);
+        if (!at)
+            continue;
+        struct span text = span_from(json, (size_t)(at - json.p) + rule->json_name.n);
+        size_t n = 0;
+        while (n < text.n && text.p[n] >= '0' && text.p[n] <= '9')
+            n++;
+        return span_i64(span_of(text.p, n), &ms) ? (uint64_t)ms : 0;
+    }
+    return 0;
 }

@@ -56,7 +56,9 @@ MUST_USE enum rc ing_mapping_id(const struct ing_mapping *m, const bson_iter_t *
 /*
  * The other way: appends the BSON _id of a search id to *out under the name
  * "_id" (a UUID for a ULID text, a composite in the profile's field order, an
- * integer or string as the profile says). False if the text cannot be one.
+ * edge as the application writes it, an integer or string as the profile
+ * says). False if the text cannot be one. Of a document, other fields or
+ * another order than that make another _id with the same text.
  */
 MUST_USE bool ing_mapping_bson_id(const struct ing_mapping *m, struct span id, bson_t *out);
 
@@ -84,7 +86,8 @@ struct ing_mapping_env {             /* what a document is mapped with */
     struct ing_relations *relations; /* bound to a snapshot that shows everything the documents may
                                         refer to; NULL: nothing is granted to anyone */
     uint64_t now_ms;
-    struct arena *arena; /* for the result */
+    struct arena *arena;  /* for the result */
+    bool wants_json_only; /* the result's values stay NULL: it is compared, not put */
 };
 
 /*
@@ -98,5 +101,11 @@ struct ing_mapping_env {             /* what a document is mapped with */
 MUST_USE enum rc ing_mapping_run(const struct ing_mapping *m, const bson_t *doc,
                                  const struct ing_mapping_env *env, struct ing_mapped *out,
                                  struct err *err);
+
+/*
+ * The now_ms that a stored document was mapped with; 0 if it does not show it.
+ * Mapped with it again, an unchanged document gives the same text. O(json).
+ */
+uint64_t ing_mapping_now(const struct ing_mapping *m, struct span json);
 
 #endif

@@ -1,7 +1,7 @@
 /*
  * From search documents back to their sources: the BSON _id of a search id,
- * and which edges show in a collection's documents. For cascades, which find
- * documents in the index and must fetch them.
+ * and which edges show in a collection's documents. For whoever finds documents
+ * in the index and must fetch them: cascades, and verifying.
  */
 #include "indexer/mapping_parts.h"
 
@@ -81,6 +81,98 @@ put_any(bson_t *out, struct span text)
     return put_text(out, text);
 }
 
+/* ---- edges ---- */
+
+enum manager_value { MANAGER_TEXT, MANAGER_UUID, MANAGER_PAIR };
+
+/* Who manages an edge: the documents that the application writes. */
+static const struct manager_row {
+    const char *kind;
+    uint32_t n;
+    struct {
+        const char *key;
+        enum manager_value value;
+    } keys[2];
+} managers[] = {
+    {"invoice_line_item", 2, {{"invoice_id", MANAGER_TEXT}, {"line_item_id", MANAGER_TEXT}}},
+    {"subscription", 1, {{"subscription_id", MANAGER_PAIR}}},
+    {"redeem_code", 1, {{"redeem_code_id", MANAGER_UUID}}},
+    {"special_event", 1, {{"special_event_id", MANAGER_UUID}}},
+    {"all_cosmetics", 0, {{NULL, MANAGER_TEXT}}},
+};
+
+static unsigned
+hex_digit(char c)
+{
+    return (unsigned)(c <= '9' ? c - '0' : c - 'a' + 10);
+}
+
+/* What put_escaped of mapping_id.c wrote. */
+static bool
+put_unescaped(bson_t *out, const char *key, struct span text)
+{
+    struct buf plain = {0};
+    for (size_t i = 0; i < text.n; i++) {
+        bool is_escape = text.p[i] == '%' && i + 2 < text.n;
+        unsigned char c = (unsigned char)text.p[i];
+        if (is_escape)
+            c = (unsigned char)(hex_digit(text.p[i + 1]) << 4 | hex_digit(text.p[i + 2]));
+        buf_putc(&plain, (char)c);
+        i += is_escape ? 2 : 0;
+    }
+    bool is_ok = bson_append_utf8(out, key, -1, plain.n ? plain.p : "", (int)plain.n);
+    buf_fini(&plain);
+    return is_ok;
+}
+
+/* Takes the value's text from *rest and appends it. */
+static bool
+put_manager_value(bson_t *out, const char *key, enum manager_value value, struct span *rest)
+{
+    struct span text = *rest;
+    if (value == MANAGER_PAIR) { /* holds a colon itself */
+        *rest = (struct span){0};
+        return ing_pair_put(out, key, text);
+    }
+    text = span_split(rest, ':');
+    return value == MANAGER_UUID ? put_ulid(out, key, text) : put_unescaped(out, key, text);
+}
+
+static bool
+put_manager(bson_t *out, struct span text)
+{
+    struct span rest = text, kind = span_split(&rest, ':');
+    bson_t doc;
+    for (size_t i = 0; i < ARRAY_SIZE(managers); i++) {
+        const struct manager_row *row = &managers[i];
+        if (!span_eq_str(kind, row->kind))
+            continue;
+        bool is_ok = true;
+        bson_append_document_begin(out, "managed_by", -1, &doc);
+        bson_append_utf8(&doc, "kind", -1, row->kind, -1);
+        for (uint32_t k = 0; is_ok && k < row->n; k++)
+            is_ok = rest.p && put_manager_value(&doc, row->keys[k].key, row->keys[k].value, &rest);
+        bson_append_document_end(out, &doc);
+        return is_ok && !rest.p;
+    }
+    return false;
+}
+
+static bool
+put_edge(bson_t *out, struct span text)
+{
+    struct span rest = text, from = span_split(&rest, '|'), to = {0};
+    bson_t id;
+    if (rest.p)
+        to = span_split(&rest, '|');
+    bson_append_document_begin(out, "_id", 3, &id);
+    bool is_ok = ing_node_put(&id, "from", from) && ing_node_put(&id, "to", to);
+    if (is_ok && rest.p)
+        is_ok = rest.n ? put_manager(&id, rest) : bson_append_null(&id, "managed_by", -1);
+    bson_append_document_end(out, &id);
+    return is_ok;
+}
+
 bool
 ing_mapping_bson_id(const struct ing_mapping *m, struct span id, bson_t *out)
 {
@@ -106,7 +198,8 @@ ing_mapping_bson_id(const struct ing_mapping *m, struct span id, bson_t *out)
         return put_dashed(out, copy);
     case ING_ID_PARTS:
         return put_parts(out, &m->id, copy);
-    case ING_ID_EDGE: /* several _ids may share a name's parts; edges are never looked up */
+    case ING_ID_EDGE:
+        return put_edge(out, copy);
     default:
         return false;
     }

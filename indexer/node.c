@@ -37,13 +37,6 @@ ing_node_kind(struct span name)
     return ING_NODE_KIND_N;
 }
 
-const char *
-ing_node_kind_name(enum ing_node_kind kind)
-{
-    must(kind < ING_NODE_KIND_N);
-    return kinds[kind].name;
-}
-
 struct span
 ing_node_id(struct span name)
 {
@@ -133,4 +126,42 @@ ing_node_write(const bson_iter_t *it, char text[ING_NODE_TEXT_MAX])
     text[length] = ':';
     size_t n = (size_t)length + 1;
     return kind == ING_NODE_SUBSCRIPTION ? put_pair(&id, text, n) : put_ulid(&id, text, n);
+}
+
+bool
+ing_pair_put(bson_t *out, const char *key, struct span text)
+{
+    unsigned char user[ULID_BYTES_N], product[ULID_BYTES_N];
+    bson_t pair;
+    if (text.n != 2 * ULID_TEXT_N + 1 || text.p[ULID_TEXT_N] != ':' ||
+        !ulid_read(span_of(text.p, ULID_TEXT_N), user) ||
+        !ulid_read(span_from(text, ULID_TEXT_N + 1), product))
+        return false;
+    bson_append_document_begin(out, key, -1, &pair);
+    bson_append_binary(&pair, "user_id", -1, BSON_SUBTYPE_UUID, user, sizeof user);
+    bson_append_binary(&pair, "product_id", -1, BSON_SUBTYPE_UUID, product, sizeof product);
+    bson_append_document_end(out, &pair);
+    return true;
+}
+
+bool
+ing_node_put(bson_t *out, const char *key, struct span name)
+{
+    enum ing_node_kind kind = ing_node_kind(name);
+    struct span id = ing_node_id(name);
+    unsigned char bytes[ULID_BYTES_N];
+    bson_t doc;
+    if (kind == ING_NODE_KIND_N)
+        return false;
+    const char *id_key = kinds[kind].id_key;
+    bson_append_document_begin(out, key, -1, &doc);
+    bson_append_utf8(&doc, "kind", -1, kinds[kind].name, -1);
+    bool is_known = id.n == 0;
+    if (kind == ING_NODE_SUBSCRIPTION)
+        is_known = ing_pair_put(&doc, id_key, id);
+    else if (id_key)
+        is_known = ulid_read(id, bytes) &&
+                   bson_append_binary(&doc, id_key, -1, BSON_SUBTYPE_UUID, bytes, sizeof bytes);
+    bson_append_document_end(out, &doc);
+    return is_known;
 }

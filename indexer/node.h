@@ -7,6 +7,7 @@
 
 #include <bson/bson.h>
 
+#include "base/must.h"
 #include "base/span.h"
 
 enum ing_node_kind { /* in the order in which kinds are sorted */
@@ -37,14 +38,20 @@ size_t ing_pair_write(const bson_iter_t *it, char text[ING_NODE_TEXT_MAX]);
 
 /* The kind a name begins with; ING_NODE_KIND_N for a text that is no name. */
 enum ing_node_kind ing_node_kind(struct span name);
-/* "role", ...; static. */
-const char *ing_node_kind_name(enum ing_node_kind kind);
 /* The part behind "role:". */
 struct span ing_node_id(struct span name);
 /* Whether what hangs below it belongs to whoever holds it. */
 bool ing_node_may_expand(enum ing_node_kind kind);
 /* By kind, then by the bytes of the id. */
 int ing_node_compare(struct span a, struct span b);
+
+/*
+ * The way back: appends the kind document of a name to *out, its keys in the order in which the
+ * application writes them. False for a text that is no name; then *out may hold a part.
+ */
+MUST_USE bool ing_node_put(bson_t *out, const char *key, struct span name);
+/* Appends {user_id, product_id} of "<user>:<product>"; false, and nothing, for another text. */
+MUST_USE bool ing_pair_put(bson_t *out, const char *key, struct span text);
 
 /* The 16 bytes of a UUID (binary subtype 4); NULL for anything else. Borrowed from the document. */
 const unsigned char *ing_bson_uuid(const bson_iter_t *it);

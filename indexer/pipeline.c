@@ -61,6 +61,8 @@ apply_main(void *arg)
             ing_rebuild_finish(m);
         if (is_open)
             save(m, &round);
+        if (is_open)
+            ing_verify_round(m, &round);
         arena_reset(&round.arena);
         is_open = is_open && !ing_inbox_is_closed(&m->inbox);
     }
@@ -373,6 +375,7 @@ mongo_free(struct ing_mongo *m)
 {
     ing_sink_stop(m->sink);
     ing_writeback_stop(m->writeback);
+    ing_verify_close(m->verify);
     ing_dead_close(m->dead);
     for (size_t i = 0; i < ARRAY_SIZE(m->relations); i++)
         ing_relations_free(m->relations[i]);
@@ -406,6 +409,8 @@ mongo_init(struct ing_mongo *m, struct err *err)
         rc = resume_init(m, err);
     if (!rc)
         rc = ing_dead_open(m->options.idx, m->options.metrics, &m->dead, err);
+    if (!rc)
+        rc = ing_verify_open(m, err);
     if (rc)
         return rc;
     m->reader = idx_reader_new(m->options.idx);
@@ -446,6 +451,7 @@ ing_mongo_start(const struct ing_mongo_options *options, struct ing_mongo **out,
     ing_observe_start(m);
     must(pthread_create(&m->stream_thread, NULL, ing_stream_main, m) == 0);
     must(pthread_create(&m->apply_thread, NULL, apply_main, m) == 0);
+    ing_verify_start(m);
     *out = m;
     return RC_OK;
 }
@@ -459,5 +465,6 @@ ing_mongo_stop(struct ing_mongo *m)
     ing_observe_stop(m);
     pthread_join(m->stream_thread, NULL);
     pthread_join(m->apply_thread, NULL);
+    ing_verify_stop(m);
     mongo_free(m);
 }

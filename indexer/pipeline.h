@@ -110,6 +110,7 @@ struct ing_mongo {
     struct ing_feed *feeds;
     unsigned n_feeds;
     struct ing_feed *edges, *roles, *sets, *users; /* NULL if the profile has none */
+    struct ing_verify *verify;
     struct ing_writeback_queue *writeback; /* NULL in none mode */
     struct ing_dead *dead;
     struct ing_sink *sink; /* NULL without Typesense */
@@ -252,12 +253,33 @@ void ing_writeback_note(struct ing_mongo *m, struct ing_writeback_list **list,
 /* The list is written once the batch is durable. NULL: nothing. */
 void ing_writeback_attach(struct ing_writeback_list *list, struct idx_batch *b);
 void ing_writeback_list_free(struct ing_writeback_list *list); /* NULL allowed */
+/* Whether this sidecar writes back. Any thread. */
+bool ing_writeback_is_holder(struct ing_mongo *m);
 /* Waits while too much is queued. */
 void ing_writeback_await_room(struct ing_mongo *m);
+/* Whether ing_writeback_note would note it, and this sidecar is the one that writes back. */
+bool ing_writeback_owes(struct ing_mongo *m, const struct ing_feed *f, const bson_t *doc,
+                        const struct ing_mapped *mapped);
 /* Fields that write-back must see, added to a projection. */
 void ing_writeback_fields(bson_t *projection);
 
+/* ---- verify.c, verify_settle.c ---- */
+
+struct ing_verify;
+MUST_USE enum rc ing_verify_open(struct ing_mongo *m, struct err *err); /* RC_LIMIT */
+void ing_verify_start(struct ing_mongo *m);
+void ing_verify_stop(struct ing_mongo *m);      /* once the inbox is closed */
+void ing_verify_close(struct ing_verify *v);    /* NULL allowed */
+/* Behind a round of the apply thread: what is watched may have been touched by it. */
+void ing_verify_round(struct ing_mongo *m, struct ing_round *r);
+/* Appends an object: what the steady pass does. Any thread. */
+void ing_verify_write_short(struct ing_mongo *m, struct buf *out);
+
 /* ---- status.c ---- */
+
+/* The bits of the collections named, of all if none is. RC_ABSENT. */
+MUST_USE enum rc ing_feeds_named(struct ing_mongo *m, const struct span *names, size_t n,
+                                 uint64_t *out, struct err *err);
 
 /* Copies what readers see from the apply thread's state. */
 void ing_status_update(struct ing_mongo *m);

@@ -342,6 +342,8 @@ ing_mongo_write_status(struct ing_mongo *m, struct buf *out)
     ing_dead_write(m->dead, STATUS_LETTERS, out);
     if (m->sink)
         ing_sink_write_status(m->sink, out);
+    json_put_name(out, "verify");
+    ing_verify_write_short(m, out);
     json_put_name(out, "collections");
     ing_mongo_write_reindex(m, out);
 }
@@ -373,8 +375,9 @@ ing_mongo_write_reindex(struct ing_mongo *m, struct buf *out)
 
 /* ---- commands ---- */
 
-static enum rc
-feeds_named(struct ing_mongo *m, const struct span *names, size_t n, uint64_t *out, struct err *err)
+enum rc
+ing_feeds_named(struct ing_mongo *m, const struct span *names, size_t n, uint64_t *out,
+                struct err *err)
 {
     uint64_t bits = 0;
     for (size_t i = 0; i < n; i++) {
@@ -398,7 +401,7 @@ enum rc
 ing_mongo_reindex(struct ing_mongo *m, const struct span *names, size_t n, struct err *err)
 {
     uint64_t feeds = 0;
-    enum rc rc = feeds_named(m, names, n, &feeds, err);
+    enum rc rc = ing_feeds_named(m, names, n, &feeds, err);
     if (rc)
         return rc;
     pthread_mutex_lock(&m->lock);

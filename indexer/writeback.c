@@ -303,6 +303,8 @@ sweep(struct ing_mongo *m, struct ing_client *client)
     bson_destroy(fields);
 }
 
+static const char *const lease_names[] = {"watching", "standby", "holder", "refused"};
+
 static void
 keep_lease(struct back *b)
 {
@@ -316,12 +318,20 @@ keep_lease(struct back *b)
     }
     if (b->lease.state == was)
         return;
-    static const char *const names[] = {"watching", "standby", "holder", "refused"};
     pthread_mutex_lock(&b->m->lock);
-    b->m->status.lease = names[b->lease.state];
+    b->m->status.lease = lease_names[b->lease.state];
     pthread_mutex_unlock(&b->m->lock);
     log_line(b->m->options.log, LOG_INFO, "indexer", "writeback", "lease=%s",
-             names[b->lease.state]);
+             lease_names[b->lease.state]);
+}
+
+bool
+ing_writeback_is_holder(struct ing_mongo *m)
+{
+    pthread_mutex_lock(&m->lock);
+    bool is = m->status.lease == lease_names[ING_LEASE_HELD];
+    pthread_mutex_unlock(&m->lock);
+    return is;
 }
 
 /* Not known yet whether another one is alive: keep what there is, within limits. */

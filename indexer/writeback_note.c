@@ -25,32 +25,6 @@ find_path(const bson_t *doc, const char *path, bson_iter_t *out)
     return bson_iter_init(&at, doc) && bson_iter_find_descendant(&at, path, out);
 }
 
-static bool
-put_kind(bson_t *array, const char *index, struct span node)
-{
-    enum ing_node_kind kind = ing_node_kind(node);
-    unsigned char a[ULID_BYTES_N], b[ULID_BYTES_N];
-    struct span id = ing_node_id(node);
-    char name[64];
-    bson_t doc, pair;
-    if (kind == ING_NODE_KIND_N)
-        return false;
-    bson_append_document_begin(array, index, -1, &doc);
-    bson_append_utf8(&doc, "kind", -1, ing_node_kind_name(kind), -1);
-    snprintf(name, sizeof name, "%s_id", ing_node_kind_name(kind));
-    if (kind == ING_NODE_SUBSCRIPTION && id.n == 2 * ULID_TEXT_N + 1 &&
-        ulid_read(span_of(id.p, ULID_TEXT_N), a) && ulid_read(span_from(id, ULID_TEXT_N + 1), b)) {
-        bson_append_document_begin(&doc, name, -1, &pair);
-        bson_append_binary(&pair, "user_id", -1, BSON_SUBTYPE_UUID, a, sizeof a);
-        bson_append_binary(&pair, "product_id", -1, BSON_SUBTYPE_UUID, b, sizeof b);
-        bson_append_document_end(&doc, &pair);
-    } else if (kind != ING_NODE_GLOBAL_DEFAULT && ulid_read(id, a)) {
-        bson_append_binary(&doc, name, -1, BSON_SUBTYPE_UUID, a, sizeof a);
-    }
-    bson_append_document_end(array, &doc);
-    return true;
-}
-
 typedef bool put_element(bson_t *array, const char *index, struct span text);
 
 static bool
@@ -96,7 +70,7 @@ static void
 set_user(bson_t *set, const bson_t *doc, const struct ing_user_derived *d)
 {
     bson_iter_t style, cached;
-    set_array(set, doc, "cached.entitlements", d->entitlements, d->n_entitlements, put_kind);
+    set_array(set, doc, "cached.entitlements", d->entitlements, d->n_entitlements, ing_node_put);
     set_array(set, doc, "cached.active_emotes", d->emotes, d->n_emotes, put_uuid);
     set_i32(set, doc, "cached.role_rank", d->role_rank);
     set_i32(set, doc, "cached.role_hoist_rank", d->role_hoist_rank);
@@ -123,26 +97,49 @@ set_outputs(bson_t *set, const struct ing_feed *f, const bson_t *doc,
         set_user(set, doc, mapped->derived);
 }
 
+/* Fills *set with the outputs that differ; false if the document is marked as it should be. */
+static bool
+is_owed(const struct ing_mongo *m, const struct ing_feed *f, const bson_t *doc,
+        const struct ing_mapped *mapped, bson_t *set)
+{
+    int64_t updated_ms = date_of(doc, "updated_at");
+    if (!m->writeback || f->kind == ING_FEED_EDGES || updated_ms == INT64_MIN)
+        return false;
+    set_outputs(set, f, doc, mapped);
+    return bson_count_keys(set) > 0 || date_of(doc, "search_updated_at") <= updated_ms;
+}
+
+bool
+ing_writeback_owes(struct ing_mongo *m, const struct ing_feed *f, const bson_t *doc,
+                   const struct ing_mapped *mapped)
+{
+    bson_t set = BSON_INITIALIZER;
+    bool is = ing_writeback_is_holder(m) && is_owed(m, f, doc, mapped, &set);
+    bson_destroy(&set);
+    return is;
+}
+
+static struct ing_writeback_list *
+list_new(struct ing_writeback_queue *q)
+{
+    struct ing_writeback_list *list = xcalloc(1, sizeof *list);
+    list->end = &list->items;
+    list->queue = q;
+    pthread_mutex_lock(&q->lock);
+    q->n_references++;
+    pthread_mutex_unlock(&q->lock);
+    return list;
+}
+
 void
 ing_writeback_note(struct ing_mongo *m, struct ing_writeback_list **list, const struct ing_feed *f,
                    const bson_t *doc, const struct ing_mapped *mapped)
 {
     bson_iter_t id;
-    int64_t updated_ms = date_of(doc, "updated_at");
-    if (!m->writeback || f->kind == ING_FEED_EDGES || updated_ms == INT64_MIN ||
-        !bson_iter_init_find(&id, doc, "_id"))
-        return;
     bson_t set = BSON_INITIALIZER;
-    set_outputs(&set, f, doc, mapped);
-    if (bson_count_keys(&set) > 0 || date_of(doc, "search_updated_at") <= updated_ms) {
-        if (!*list) {
-            *list = xcalloc(1, sizeof **list);
-            (*list)->end = &(*list)->items;
-            (*list)->queue = m->writeback;
-            pthread_mutex_lock(&m->writeback->lock);
-            m->writeback->n_references++;
-            pthread_mutex_unlock(&m->writeback->lock);
-        }
+    if (bson_iter_init_find(&id, doc, "_id") && is_owed(m, f, doc, mapped, &set)) {
+        if (!*list)
+            *list = list_new(m->writeback);
         struct arena *a = &(*list)->arena;
         struct buf key = {0};
         struct ing_writeback_item *item = arena_alloc(a, sizeof *item);
@@ -150,7 +147,7 @@ ing_writeback_note(struct ing_mongo *m, struct ing_writeback_list **list, const 
         *item = (struct ing_writeback_item){
             .feed = f,
             .key = span_from(arena_dup(a, buf_span(&key)), 1),
-            .updated_at_ms = updated_ms,
+            .updated_at_ms = date_of(doc, "updated_at"),
             .set = arena_dup(a, span_of((const char *)bson_get_data(&set), set.len))};
         buf_fini(&key);
         *(*list)->end = item;

@@ -84,7 +84,9 @@ rig_put(struct relation_rig *f, enum rig_collection collection, bson_t *take)
     struct ing_mapped mapped;
     const struct ing_mapping *m = mapping_kit_get(&f->kit, schema_name(collection));
     if (ing_mapping_run(m, take,
-                        &(struct ing_mapping_env){f->relations, 1, idx_batch_arena(f->batch)},
+                        &(struct ing_mapping_env){.relations = f->relations,
+                                                  .now_ms = 1,
+                                                  .arena = idx_batch_arena(f->batch)},
                         &mapped, &f->err) != RC_OK)
         fail_msg("%s", f->err.text);
     idx_batch_put(f->batch, f->uids[collection], &mapped.doc);

@@ -48,8 +48,10 @@ map_event(struct fixture *f, struct span data)
     struct span text =
         arena_printf(&f->arena, "{\"_id\":$A,\"updated_at\":#1,\"data\":%.*s}", SPAN_ARG(data));
     bson_t *doc = doc_of_text(text);
-    enum rc rc = ing_mapping_run(mapping_kit_get(&f->kit, SPAN_LIT("events")), doc,
-                                 &(struct ing_mapping_env){NULL, 5, &f->arena}, &mapped, &f->err);
+    enum rc rc = ing_mapping_run(
+        mapping_kit_get(&f->kit, SPAN_LIT("events")), doc,
+        &(struct ing_mapping_env){.relations = NULL, .now_ms = 5, .arena = &f->arena}, &mapped,
+        &f->err);
     bson_destroy(doc);
     assert_int_equal(rc, RC_OK);
     return mapped;
@@ -159,8 +161,9 @@ test_actor_and_session(void **state)
         SPAN_LIT("{\"_id\":$A,\"actor_id\":$B,\"session_id\":$C,\"updated_at\":#1,"
                  "\"data\":{\"kind\":\"emote\",\"target_id\":$B,\"data\":{\"kind\":\"upload\"}}}"));
     assert_int_equal(ing_mapping_run(mapping_kit_get(&f->kit, SPAN_LIT("events")), doc,
-                                     &(struct ing_mapping_env){NULL, 5, &f->arena}, &mapped,
-                                     &f->err),
+                                     &(struct ing_mapping_env){
+                                         .relations = NULL, .now_ms = 5, .arena = &f->arena},
+                                     &mapped, &f->err),
                      RC_OK);
     bson_destroy(doc);
     assert_true(span_eq_str(

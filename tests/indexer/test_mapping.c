@@ -95,14 +95,43 @@ check_json(const struct one_case *c, struct span got)
     buf_fini(&want);
 }
 
+/*
+ * The _id that a search id leads back to has the same text; and it is the one
+ * of MongoDB, so that the document is found there, if its keys are in the
+ * order that the application writes.
+ */
+static void
+check_way_back(struct fixture *f, const struct one_case *c, const bson_t *doc,
+               const struct ing_mapped *mapped)
+{
+    const struct ing_mapping *m = mapping_kit_get(&f->kit, c->collection);
+    bson_t back = BSON_INITIALIZER, want = BSON_INITIALIZER;
+    bson_iter_t at, back_at;
+    struct span text;
+    assert_true(ing_mapping_bson_id(m, mapped->doc.id, &back));
+    assert_true(bson_iter_init_find(&at, doc, "_id") && bson_iter_init(&back_at, &back) &&
+                bson_iter_next(&back_at));
+    assert_int_equal(ing_mapping_id(m, &back_at, &f->arena, &text, &f->err), RC_OK);
+    assert_true(span_eq(text, mapped->doc.id));
+    bson_append_iter(&want, "_id", -1, &at);
+    bool is_same = bson_equal(&back, &want);
+    bson_destroy(&want);
+    bson_destroy(&back);
+    if (!is_same && !span_eq_str(c->title, "user_editors, nulls, the id's keys turned round"))
+        fail_msg("%.*s: %.*s leads back to another _id", SPAN_ARG(c->title),
+                 SPAN_ARG(mapped->doc.id));
+}
+
 static void
 check_case(struct fixture *f, const struct one_case *c)
 {
     struct ing_mapped mapped;
     const struct ing_mapping *m = mapping_kit_get(&f->kit, c->collection);
     bson_t *doc = doc_of_text(c->doc);
-    enum rc rc = ing_mapping_run(m, doc, &(struct ing_mapping_env){NULL, now_ms, &f->arena},
-                                 &mapped, &f->err);
+    struct ing_mapping_env env = {.now_ms = now_ms, .arena = &f->arena};
+    enum rc rc = ing_mapping_run(m, doc, &env, &mapped, &f->err);
+    if (rc == RC_OK)
+        check_way_back(f, c, doc, &mapped);
     bson_destroy(doc); /* nothing may be borrowed from it */
     if ((rc != RC_OK) != (c->want.n == 0))
         fail_msg("%.*s: %s", SPAN_ARG(c->title), rc == RC_OK ? "is accepted" : f->err.text);
@@ -141,7 +170,7 @@ run(struct fixture *f, const char *collection, const char *text)
     struct ing_mapped mapped;
     bson_t *doc = doc_of_text(span_str(text));
     if (ing_mapping_run(mapping(f, collection), doc,
-                        &(struct ing_mapping_env){NULL, now_ms, &f->arena}, &mapped,
+                        &(struct ing_mapping_env){.now_ms = now_ms, .arena = &f->arena}, &mapped,
                         &f->err) != RC_OK)
         fail_msg("%s", f->err.text);
     bson_destroy(doc);
@@ -197,6 +226,8 @@ test_values_follow_the_schema(void **state)
     assert_true(m.updated_at_ms == 9);
     assert_span(m.doc.id, ulid_of_letter('A'));
     assert_null(m.derived);
+    assert_true(ing_mapping_now(mapping(f, "emotes"), m.doc.json) == now_ms);
+    assert_true(ing_mapping_now(mapping(f, "emotes"), SPAN_LIT("{\"id\":\"x\"}")) == 0);
 }
 
 static void
@@ -275,8 +306,9 @@ test_broken_text_is_mended(void **state)
     bson_append_utf8(&doc, "created_by_id", -1, "x", 1);
     bson_append_symbol(&doc, "symbol", -1, "x", 1);
     assert_int_equal(ing_mapping_run(mapping(f, "badges"), &doc,
-                                     &(struct ing_mapping_env){NULL, now_ms, &f->arena}, &m,
-                                     &f->err),
+                                     &(struct ing_mapping_env){
+                                         .relations = NULL, .now_ms = now_ms, .arena = &f->arena},
+                                     &m, &f->err),
                      RC_OK);
     assert_span(m.doc.json,
                 "{\"created_at\":1671271360768,\"created_by_id\":\"\","
@@ -312,8 +344,9 @@ test_long_names_and_large_documents(void **state)
     bson_append_array_end(&doc, &emotes);
     assert_true(doc.len > 10 << 20);
     assert_int_equal(ing_mapping_run(mapping(f, "emote_sets"), &doc,
-                                     &(struct ing_mapping_env){NULL, now_ms, &f->arena}, &m,
-                                     &f->err),
+                                     &(struct ing_mapping_env){
+                                         .relations = NULL, .now_ms = now_ms, .arena = &f->arena},
+                                     &m, &f->err),
                      RC_OK);
     assert_int_equal(value(f, &m, "emote_sets", "emotes")->n, N_EMOTES);
     struct json *json = arena_alloc(&f->arena, sizeof *json);
@@ -344,9 +377,10 @@ test_damaged_bson_stays_in_bounds(void **state)
             bytes[4 + rng_below(&rng, whole->len - 5)] = (uint8_t)rng_next(&rng);
         }
         if (bson_init_static(&doc, bytes, whole->len) &&
-            ing_mapping_run(mapping(f, "emotes"), &doc,
-                            &(struct ing_mapping_env){NULL, now_ms, &f->arena}, &m,
-                            &f->err) == RC_OK &&
+            ing_mapping_run(
+                mapping(f, "emotes"), &doc,
+                &(struct ing_mapping_env){.relations = NULL, .now_ms = now_ms, .arena = &f->arena},
+                &m, &f->err) == RC_OK &&
             json_parse(m.doc.json, &f->arena, &json, &f->err) != RC_OK)
             fail_msg("round %u: %s: %.*s", round, f->err.text, SPAN_ARG(m.doc.json));
         free(bytes);
@@ -518,7 +552,7 @@ test_other_profiles(void **state)
     for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
         struct mapping_kit kit;
         struct ing_mapped mapped;
-        struct ing_mapping_env env = {NULL, now_ms, &f->arena};
+        struct ing_mapping_env env = {.relations = NULL, .now_ms = now_ms, .arena = &f->arena};
         bson_t *doc = doc_of_text(span_str(rows[i].doc));
         mapping_kit_init(&kit, rows[i].profile);
         const struct ing_mapping *m = mapping_kit_get(&kit, span_str(rows[i].collection));

@@ -49,8 +49,10 @@ assert_user(struct relation_rig *f, const char *document, const char *want)
     struct ing_mapped mapped;
     bson_t *doc = doc_of_text(span_str(document));
     const struct ing_mapping *m = mapping_kit_get(&f->kit, SPAN_LIT("users"));
-    enum rc rc = ing_mapping_run(m, doc, &(struct ing_mapping_env){f->relations, 7, &f->arena},
-                                 &mapped, &f->err);
+    enum rc rc = ing_mapping_run(
+        m, doc,
+        &(struct ing_mapping_env){.relations = f->relations, .now_ms = 7, .arena = &f->arena},
+        &mapped, &f->err);
     struct buf text = ids_of_text(span_str(want));
     bson_destroy(doc);
     assert_int_equal(rc, RC_OK);
@@ -146,9 +148,12 @@ test_grants_of_other_documents(void **state)
     bson_t *doc =
         doc_of_text(SPAN_LIT("{\"_id\":$A,\"name\":\"n\",\"default_currency\":\"usd\","
                              "\"benefits\":[{\"id\":$B},{\"id\":$D}],\"updated_at\":#1}"));
-    assert_int_equal(ing_mapping_run(m, doc, &(struct ing_mapping_env){f->relations, 7, &f->arena},
-                                     &mapped, &f->err),
-                     RC_OK);
+    assert_int_equal(
+        ing_mapping_run(
+            m, doc,
+            &(struct ing_mapping_env){.relations = f->relations, .now_ms = 7, .arena = &f->arena},
+            &mapped, &f->err),
+        RC_OK);
     bson_destroy(doc);
     struct buf want = ids_of_text(SPAN_LIT("\"entitlement_grants\":[\"badge:$C\",\"role:$C\"]"));
     buf_putc(&want, 0);
