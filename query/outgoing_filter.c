@@ -64,9 +64,9 @@ scan_name(struct scan *s)
 static bool
 scan_value(struct scan *s)
 {
-    const char *begin = s->at;
     while (s->at < s->end && is_one_of(*s->at, " =!<>~"))
         s->at++;
+    const char *begin = s->at;
     if (s->at < s->end && *s->at == '(') /* a place and a distance */
         return skip_to(s, ')');
     while (s->at < s->end && *s->at != ')' && !(is_one_of(*s->at, "&|") && is_doubled(s))) {
