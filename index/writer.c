@@ -253,7 +253,9 @@ static void
 report(struct idx *idx)
 {
     struct idx_writer *w = &idx->writer;
-    bool is_at_rest = !w->commit && w->commit_at_us == UINT64_MAX && w->publish_at_us == UINT64_MAX;
+    /* Batches may still wait for the room that a commit has just made. */
+    bool is_at_rest = !w->batches && !w->commit && w->commit_at_us == UINT64_MAX &&
+                      w->publish_at_us == UINT64_MAX;
     if (w->news.wants_one_segment && is_at_rest && idx_is_one_segment(idx))
         idx_grant(idx, RC_OK, NULL);
     idx_inbox_report(&idx->inbox, w->tickets, is_full(idx));
