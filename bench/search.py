@@ -484,4 +484,5 @@ def main():
     bench.report()
 
 
-main()
+if __name__ == '__main__':
+    main()

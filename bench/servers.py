@@ -93,14 +93,15 @@ class Api:
 
 
 class Tailfin(Api):
-    """Started and stopped by us, in standalone mode, with its index in keep/index."""
+    """Started and stopped by us, in standalone mode, with its index in keep/index. flags: further options."""
 
-    def __init__(self, program, keep):
+    def __init__(self, program, keep, flags=()):
         with socket.socket() as s:
             s.bind(('127.0.0.1', 0))
             port = s.getsockname()[1]
         super().__init__('Tailfin', '127.0.0.1', port, 'bench')
         self.program, self.keep, self.directory = program, keep, f'{keep}/index'
+        self.flags = flags
         self.process = None
 
     def start(self, is_empty=False):
@@ -111,7 +112,7 @@ class Tailfin(Api):
         with open(f'{self.keep}/tailfin.log', 'ab') as log:
             self.process = subprocess.Popen(
                 [self.program, 'serve', '--listen', f'127.0.0.1:{self.port}', '--data-dir', self.directory,
-                 '--api-key', self.key, '--body-mb-max', '256'], stdout=log, stderr=log)
+                 '--api-key', self.key, '--body-mb-max', '256', *self.flags], stdout=log, stderr=log)
         self.wait('/health')
         return time.monotonic() - begin
 
