@@ -89,7 +89,8 @@ idx_cursor_seek(struct idx_cursor *c, uint32_t depth, unsigned char byte)
     must(byte > 0 && depth <= c->n);
     if (depth < sizeof(uint64_t)) {
         uint64_t rest = depth ? UINT64_MAX >> (8 * depth) : UINT64_MAX;
-        uint64_t key = (idx_head_of(span_of(c->term, c->n)) & ~rest) | (uint64_t)byte << (56 - 8 * depth);
+        uint64_t key = idx_head_of(span_of(c->term, c->n)) & ~rest;
+        key |= (uint64_t)byte << (56 - 8 * depth);
         uint32_t first = (idx_dict_gallop(d, i / SEG_BLOCK, key - 1) - 1) * SEG_BLOCK;
         i = first > i ? first : i;
     }

@@ -11,7 +11,8 @@
 #define SEG_MAGIC "TFSEGMNT"
 
 enum {
-    SEG_VERSION = 1,
+    SEG_VERSION = 2,
+    SEG_VERSION_MIN = 1, /* the oldest that is read */
     SEG_HEADER_N = 64, /* bytes; the last 8 are the checksum */
     SEG_ROW_N = 40,    /* bytes of a section table row */
     SEG_ALIGN = 64,    /* of every section, from the start of the segment */
@@ -33,6 +34,7 @@ enum seg_kind {
     SEG_DICT,       /* of a field; sub = enum idx_terms_kind, as for the next two */
     SEG_POSTINGS,
     SEG_FORWARD,
+    SEG_TAILS, /* of a field; extra = the byte that they begin at */
     SEG_KIND_N
 };
 
@@ -57,6 +59,7 @@ enum {
     SEG_BLOCK = 32,              /* entries that share an offset in runs and dictionaries */
     SEG_LONG = 255,              /* length byte of a run whose length is stored before its bytes */
     SEG_SLACK = 64,              /* zero bytes behind arrays that are read by whole words */
+    SEG_TAILS_TERMS_MIN = 8192,  /* terms from which on a dictionary has tails */
     SEG_LIST_MAX = 256,          /* documents from which on postings are a roaring bitmap */
     SEG_DOC_BLOCK_N = 16 * 1024, /* stored documents: raw bytes at which a block is closed */
     SEG_DOC_ROW_N = 32,          /* bytes of a row of SEG_DOC_BLOCKS */

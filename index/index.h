@@ -176,6 +176,11 @@ bool idx_terms_find(const struct idx_terms *t, struct span term, uint32_t *ord);
 /* The terms that start with prefix: [*begin, *end); equal if none. O(log n). */
 void idx_terms_prefix(const struct idx_terms *t, struct span prefix, uint32_t *begin,
                       uint32_t *end);
+/*
+ * Behind the last of the terms from ord on that have `prefix`, one byte or
+ * more, which that term begins with. Cost: as of idx_cursor_skip.
+ */
+uint32_t idx_terms_behind(const struct idx_terms *t, uint32_t ord, struct span prefix);
 /* Appends the term's bytes to *out. */
 void idx_terms_get(const struct idx_terms *t, uint32_t ord, struct buf *out);
 /*
@@ -217,6 +222,25 @@ bool idx_cursor_skip(struct idx_cursor *c, uint32_t depth);
 bool idx_cursor_seek(struct idx_cursor *c, uint32_t depth, unsigned char byte);
 /* Ordinal behind the last term that shares the current one's first depth bytes. Does not move. */
 uint32_t idx_cursor_end(const struct idx_cursor *c, uint32_t depth);
+
+/*
+ * The terms of a large IDX_TEXT dictionary by what they hold from byte `from`
+ * on (IDX_TAIL_FIRST..IDX_TAIL_LAST): those that have `tail` there, of which
+ * the first 8 bytes count, and with is_end nothing behind it. At least
+ * IDX_TAIL_MIN bytes. The result is borrowed: n ordinals, each once; those
+ * whose next 8 bytes are equal in rising order. A tail of more than 8 bytes,
+ * or with a byte 0, may bring others along. Only if idx_terms_has_tails.
+ * Cost: O(log terms).
+ */
+enum {
+    IDX_TAIL_FIRST = 1,
+    IDX_TAIL_LAST = 6,
+    IDX_TAIL_N = IDX_TAIL_LAST - IDX_TAIL_FIRST + 1,
+    IDX_TAIL_MIN = 3
+};
+bool idx_terms_has_tails(const struct idx_terms *t);
+const uint32_t *idx_terms_tails(const struct idx_terms *t, uint32_t from, struct span tail,
+                                bool is_end, uint32_t *n);
 
 /* ---- postings: which documents have a term (dead ones included, ascending) ---- */
 

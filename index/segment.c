@@ -9,6 +9,7 @@
 #include "base/hash.h"
 
 #include "index/parts.h"
+#include "index/tails.h"
 
 struct header {
     uint32_t version, n_sections, n_docs, n_fields, flags;
@@ -33,9 +34,10 @@ read_header(struct span bytes, struct header *h, struct err *err)
     (void)bytes_u32(&r); /* reserved, like the next */
     (void)bytes_u64(&r);
     h->checksum = bytes_u64(&r);
-    if (h->version != SEG_VERSION)
-        return err_set(err, RC_CORRUPT, "the segment has format version %u, this program reads %d",
-                       h->version, SEG_VERSION);
+    if (h->version < SEG_VERSION_MIN || h->version > SEG_VERSION)
+        return err_set(err, RC_CORRUPT,
+                       "the segment has format version %u, this program reads %d to %d", h->version,
+                       SEG_VERSION_MIN, SEG_VERSION);
     if (h->n_bytes != bytes.n || h->table > bytes.n ||
         (uint64_t)h->n_sections * SEG_ROW_N != bytes.n - h->table)
         return err_set(err, RC_CORRUPT, "the segment has %zu bytes and should have %llu", bytes.n,
@@ -87,6 +89,8 @@ attach_terms(struct idx_segment *s, struct idx_section *section)
         return false;
     if (section->kind == SEG_FORWARD)
         return !(*slot)->forward && idx_forward_open(*slot, section);
+    if (section->kind == SEG_TAILS)
+        return idx_tails_open(*slot, section);
     return !(*slot)->postings && section->n == (*slot)->dict.n && idx_postings_open(*slot, section);
 }
 

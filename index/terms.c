@@ -277,6 +277,12 @@ idx_terms_prefix(const struct idx_terms *t, struct span prefix, uint32_t *begin,
     buf_fini(&next);
 }
 
+uint32_t
+idx_terms_behind(const struct idx_terms *t, uint32_t ord, struct span prefix)
+{
+    return idx_dict_behind(&t->dict, ord, prefix);
+}
+
 void
 idx_terms_get(const struct idx_terms *t, uint32_t ord, struct buf *out)
 {

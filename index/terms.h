@@ -31,6 +31,7 @@ struct idx_terms {
     struct idx_dict dict;
     uint32_t n_docs;
     struct idx_section *dict_section, *postings, *forward; /* the last two may be NULL */
+    struct idx_section *tails[IDX_TAIL_N];                 /* NULL: the dictionary is small */
     const uint32_t *entries;                               /* of postings, one a term */
     const unsigned char *records;                          /* of postings, aligned to 4 */
     enum seg_mode mode;                                    /* of forward */

@@ -3,6 +3,7 @@
 #define TAILFIN_INDEX_TERMS_OUT_H
 
 #include "index/set.h"
+#include "index/tails.h"
 #include "index/terms.h"
 
 struct idx_terms_out { /* all-zero is empty */
@@ -41,7 +42,11 @@ idx_terms_out_write(struct idx_terms_out *o, struct idx_layout *l, uint32_t fiel
     if (rc == RC_OK && kind != IDX_SORT)
         rc = idx_set_write(&o->sets, l, row, err);
     row.kind = SEG_FORWARD;
-    return rc == RC_OK ? idx_forward_write(&o->lists, l, row, err) : rc;
+    if (rc == RC_OK)
+        rc = idx_forward_write(&o->lists, l, row, err);
+    if (rc == RC_OK && kind == IDX_TEXT)
+        idx_tails_write(l, field);
+    return rc;
 }
 
 #endif

@@ -2,6 +2,7 @@
 #include "index/verify.h"
 
 #include "index/set.h"
+#include "index/tails.h"
 
 struct check {
     const struct idx_terms *t;
@@ -46,6 +47,43 @@ verify_dict(const struct check *c)
     buf_fini(&last);
     buf_fini(&w.term);
     return is_sound;
+}
+
+/* Terms [0, dict.n) that are long enough, each once: rising by (key, ordinal), and as many. */
+static bool
+verify_tails(const struct check *c, const struct idx_section *s)
+{
+    const struct idx_terms *t = c->t;
+    struct buf term = {0};
+    uint64_t last = 0;
+    uint32_t n = 0;
+    bool is_sound = true;
+    for (uint32_t i = 0; is_sound && i < s->n; i++) {
+        uint32_t ord = idx_tails_ords(s)[i];
+        if (ord >= t->dict.n) {
+            is_sound = fail(c, "tails have a term beyond the last", i);
+            break;
+        }
+        buf_clear(&term);
+        idx_terms_get(t, ord, &term);
+        if (term.n < idx_tails_length(s->extra)) {
+            is_sound = fail(c, "tails have a term that is too short", i);
+            break;
+        }
+        uint64_t key = idx_tails_key(buf_span(&term), s->extra);
+        if (i && (key < last || (key == last && ord <= idx_tails_ords(s)[i - 1])))
+            is_sound = fail(c, "tails are not in order", i);
+        else if (i % SEG_BLOCK == 0 && idx_tails_heads(s)[i / SEG_BLOCK] != key)
+            is_sound = fail(c, "a head of the tails is wrong", i);
+        last = key;
+    }
+    for (uint32_t i = 0; is_sound && i < t->dict.n; i++) {
+        buf_clear(&term);
+        idx_terms_get(t, i, &term);
+        n += term.n >= idx_tails_length(s->extra);
+    }
+    buf_fini(&term);
+    return is_sound && n != s->n ? fail(c, "tails lack a term", n) : is_sound;
 }
 
 /* Whether a term's record lies inside its section and is well-formed. */
@@ -145,6 +183,9 @@ idx_verify_terms(const struct idx_segment *s, uint32_t field, enum idx_terms_kin
     uint64_t n_pairs;
     if (!c.t || !verify_dict(&c))
         return;
+    for (uint32_t i = 0; i < IDX_TAIL_N; i++)
+        if (c.t->tails[i] && !verify_tails(&c, c.t->tails[i]))
+            return;
     if (kind != IDX_SORT && !c.t->postings) {
         (void)fail(&c, "there are no postings", 0);
         return;

@@ -431,10 +431,11 @@ qry_walk(const struct qry_pattern *p, const struct idx_terms *terms, unsigned co
         walk_exact(&w);
     if (!(costs & ~1u))
         return;
-    if (!p->is_full && p->text.n < WALK_BITS_MAX)
-        qry_walk_bits(&w, costs & ~1u, 0);
-    else
-        walk_rows(&w, costs & ~1u);
+    costs &= ~1u;
+    if (p->is_full || p->text.n >= WALK_BITS_MAX)
+        walk_rows(&w, costs);
+    else if (!qry_walk_split(&w, costs))
+        qry_walk_bits(&w, costs, 0);
 }
 
 bool

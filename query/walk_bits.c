@@ -156,52 +156,54 @@ limit(const struct bits *b, uint32_t d, struct level *at)
     at->next = least < most ? ANY : cells | swaps(at, d);
 }
 
-/* The same for the token's first b->head bytes and one edit, until a beginning of the term met it. */
+/* Cell `head` of row d is at most 1: a beginning of the term is near the token's head. */
+static inline bool
+head_is_met(const struct bits *b, uint32_t d, const struct level *at)
+{
+    int v = at->diagonal;
+
+    if (d + 1 == b->head)
+        v += rise(at, d);
+    else if (d == b->head + 1)
+        v -= rise(at, b->head);
+    else if (d != b->head)
+        return false;
+    return v <= 1;
+}
+
+/* As limit, for the head and one edit, as long as no beginning of the term met it. */
 static inline void
 limit_head(const struct bits *b, uint32_t d, struct level *at)
 {
-    uint32_t h = b->head;
-    uint64_t cells = 0;
+    uint64_t cells = at->diagonal <= 1 ? (uint64_t)1 << d : 0;
 
-    at->is_met = at[-1].is_met;
+    at->is_met = at[-1].is_met || (d <= b->head + 1 && head_is_met(b, d, at));
     if (at->is_met)
         return;
-    if (d > h + 1) {
-        at->alive = 0;
-        return;
-    }
-    int v[3] = {at->diagonal - rise(at, d - 1), at->diagonal, at->diagonal + rise(at, d)};
-    for (uint32_t k = 0; k < 3; k++) {
-        uint32_t j = d + k - 1;
-        if (v[k] > 1 || j > h)
-            continue;
-        at->is_met = at->is_met || j == h;
-        cells |= (uint64_t)1 << j;
-    }
-    if (at->is_met)
-        return;
-    if (!cells)
+    if (at->diagonal - rise(at, d - 1) <= 1)
+        cells |= (uint64_t)1 << (d - 1);
+    if (at->diagonal + rise(at, d) <= 1)
+        cells |= (uint64_t)1 << (d + 1);
+    cells &= ((uint64_t)1 << b->head) - 1;
+    if (d > b->head || !cells)
         at->alive = 0;
     else if (at->diagonal > 0)
         at->next &= cells | swaps(at, d);
 }
 
-/* The term ends at depth d with some costs alive. */
-static void
-end_term(struct bits *b, uint32_t d)
+/* The costs at which the term is reached, which ends at depth d with some alive. */
+static inline unsigned
+end_costs(struct bits *b, uint32_t d)
 {
     struct level *at = &b->levels[d];
     unsigned alive = at->alive, ignored;
 
-    if (!at->is_met)
-        return;
     if (!b->may_prefix) {
         next_row(b, d + 1, 0, at + 1);
         alive = step(b, d + 1, at + 1, &ignored);
         at++;
     }
-    if (at->last < QRY_COSTS)
-        qry_walk_add_term(b->w, (1u << at->last) & alive);
+    return at->last < QRY_COSTS ? (1u << at->last) & alive : 0;
 }
 
 /* To the next child of the current term's first d bytes that may be reached, or behind them. */
@@ -251,7 +253,8 @@ walk_term(struct bits *b, uint32_t *d)
             return accepted || next_child(b, *d);
         ++*d;
     }
-    end_term(b, *d);
+    if (b->levels[*d].is_met)
+        qry_walk_add_term(b->w, end_costs(b, *d));
     return idx_cursor_next(c);
 }
 
@@ -269,4 +272,59 @@ qry_walk_bits(struct walk *w, unsigned costs, uint32_t head)
         if ((++ticks & 4095) == 0 && w->pattern->late && w->pattern->late(w->pattern->late_arg))
             return;
     }
+}
+
+/*
+ * Whether cost 2 reaches the term although no beginning of it is near the
+ * head. *lost: so many bytes decide that no term with them is; 0: none do.
+ */
+static bool
+is_apart(struct bits *b, struct span term, uint32_t *lost)
+{
+    uint32_t d = 0;
+
+    *lost = 0;
+    while (d < term.n) {
+        struct level *at = &b->levels[d + 1];
+        unsigned accepted;
+        next_row(b, d + 1, (unsigned char)term.p[d], at);
+        at->alive = (uint8_t)step(b, d + 1, at, &accepted);
+        bool is_met = ++d <= b->head + 1 && head_is_met(b, d, at);
+        if (accepted && !is_met)
+            return true;
+        if (is_met || !at->alive) {
+            *lost = d;
+            return false;
+        }
+    }
+    return end_costs(b, d) != 0;
+}
+
+void
+qry_walk_bits_apart(struct walk *w, const struct qry_walk_piece *p, uint32_t head,
+                    struct qry_reach *out)
+{
+    struct bits b;
+    struct buf buf = {0};
+    uint32_t end = 0; /* terms before it are decided */
+    size_t longest = w->length + 2;
+
+    bits_init(&b, w, 4u, head);
+    for (uint32_t i = 0; i < p->n; i++) {
+        uint32_t ord = p->ords[i], lost;
+        if (ord < end)
+            continue;
+        buf_clear(&buf);
+        idx_terms_get(w->terms, ord, &buf);
+        struct span term = buf_span(&buf);
+        if (is_apart(&b, term, &lost)) {
+            out->v = arena_grow(w->arena, out->v, &out->cap, out->n + 1, sizeof *out->v);
+            out->v[out->n++] = (struct qry_stretch){ord, ord + 1, b.may_prefix && term.n > longest};
+        }
+        if (p->is_sorted && lost)
+            end = idx_terms_behind(w->terms, ord, span_of(term.p, lost));
+        if ((i & 1023) == 1023 && w->pattern->late && w->pattern->late(w->pattern->late_arg))
+            break;
+    }
+    buf_fini(&buf);
 }

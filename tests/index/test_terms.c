@@ -232,6 +232,77 @@ check_walk(const struct idx_terms *t, const struct set *s, struct rng *rng, unsi
     assert_false(idx_cursor_next(&c));
 }
 
+/* ---- tails ---- */
+
+/* Those that have the tail there, from the terms themselves; marks them in is_there. */
+static uint32_t
+naive_tails(const struct set *s, uint32_t from, struct span tail, bool is_end, bool *is_there)
+{
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < s->n; i++) {
+        struct span term = s->terms[i];
+        is_there[i] = term.n >= from + tail.n && span_starts(span_from(term, from), tail) &&
+                      (!is_end || term.n == from + tail.n);
+        n += is_there[i];
+    }
+    return n;
+}
+
+static void
+check_tail(const struct idx_terms *t, const struct set *s, uint32_t from, struct span tail)
+{
+    bool *is_there = xcalloc(s->n, sizeof *is_there);
+    for (int is_end = 0; is_end < 2; is_end++) {
+        uint32_t n, n_want = naive_tails(s, from, tail, is_end, is_there);
+        const uint32_t *ords = idx_terms_tails(t, from, tail, is_end, &n);
+        for (uint32_t i = 0; i < n; i++) {
+            n_want -= is_there[ords[i]];
+            is_there[ords[i]] = false;
+            if (i && tail.n >= 8)
+                assert_true(ords[i - 1] < ords[i]);
+        }
+        assert_int_equal(n_want, 0);
+        if (tail.n <= 8 && !memchr(tail.p, 0, tail.n) && !is_end)
+            assert_int_equal(n, naive_tails(s, from, tail, is_end, is_there));
+    }
+    free(is_there);
+}
+
+static void
+expect_sound(void *arg, const char *finding)
+{
+    (void)arg;
+    fail_msg("%s", finding);
+}
+
+static void
+test_tails(void **state)
+{
+    struct rng rng = rng_new();
+    (void)state;
+    for (int shape = 0; shape < SHAPE_N; shape++) {
+        struct arena a = {0};
+        struct set s = random_set(&a, &rng, 2 * SEG_TAILS_TERMS_MIN, (enum shape)shape);
+        struct idx_segment *segment = segment_of_terms(&s);
+        const struct idx_terms *t = idx_segment_terms(segment, 0, IDX_TEXT);
+        assert_int_equal(idx_terms_has_tails(t), s.n >= SEG_TAILS_TERMS_MIN);
+        assert_false(idx_terms_has_tails(idx_segment_terms(segment, 0, IDX_VALUE)));
+        assert_int_equal(idx_segment_verify(segment, expect_sound, NULL), RC_OK);
+        for (uint32_t round = 0; s.n >= SEG_TAILS_TERMS_MIN && round < 300; round++) {
+            struct span term = s.terms[rng_below(&rng, s.n)];
+            uint32_t from = IDX_TAIL_FIRST + (uint32_t)rng_below(&rng, IDX_TAIL_N);
+            uint32_t at = rng_below(&rng, 4) ? from : 1;
+            struct span tail = span_from(term, at < term.n ? at : term.n);
+            if (tail.n > IDX_TAIL_MIN && rng_below(&rng, 2))
+                tail.n = IDX_TAIL_MIN + rng_below(&rng, tail.n - IDX_TAIL_MIN);
+            if (tail.n >= IDX_TAIL_MIN)
+                check_tail(t, &s, from, tail);
+        }
+        idx_segment_free(segment);
+        arena_fini(&a);
+    }
+}
+
 static void
 test_random_sets(void **state)
 {
@@ -354,7 +425,7 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_random_sets),
+        cmocka_unit_test(test_random_sets), cmocka_unit_test(test_tails),
         cmocka_unit_test(test_ladder),
         cmocka_unit_test(test_long_values),
         cmocka_unit_test(test_packed),

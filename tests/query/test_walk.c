@@ -162,10 +162,138 @@ test_long(void **state)
     check_words(true);
 }
 
+/* ---- a dictionary that has tails ---- */
+
+enum { MANY_TERMS = 12000, TERMS_A_DOCUMENT = 50, MANY_TOKENS = 160 };
+
+/* So many letters that few terms have the same tail. */
+static struct span
+wide_word(struct words *w, struct arena *arena)
+{
+    static const char *const LETTERS[] = {"a", "b", "c", "d", "e", "f", "g", "\xd0\xb4"};
+    uint32_t n = 2 + fixture_random_below(&w->random, 11);
+    struct span s = {"", 0};
+
+    for (uint32_t i = 0; i < n; i++) {
+        uint32_t letter = fixture_random_below(&w->random, ARRAY_SIZE(LETTERS));
+        s = arena_printf(arena, "%.*s%s", SPAN_ARG(s), LETTERS[letter]);
+    }
+    return s;
+}
+
+static void
+setup_many(struct words *w)
+{
+    fixture_random_init(&w->random);
+    w->fixture = fixture_new(
+        "{\"name\":\"c\",\"fields\":[{\"name\":\"name\",\"type\":\"string\"}]}");
+    for (uint32_t i = 0; i < MANY_TERMS; i += TERMS_A_DOCUMENT) {
+        struct arena arena = {0};
+        struct span text = {"", 0};
+        for (uint32_t k = 0; k < TERMS_A_DOCUMENT; k++) {
+            struct span word = wide_word(w, &arena);
+            text = arena_printf(&arena, "%.*s %.*s", SPAN_ARG(text), SPAN_ARG(word));
+        }
+        fixture_put(w->fixture, arena_printf(&arena, "{\"id\":\"%u\",\"name\":\"%.*s\"}", i,
+                                             SPAN_ARG(text)).p);
+        arena_fini(&arena);
+    }
+    fixture_flush(w->fixture);
+    const struct idx_collection *c = fixture_begin(w->fixture);
+    assert_int_equal(c->n_views, 1);
+    w->terms = idx_segment_terms(c->views[0].segment, 0, IDX_TEXT);
+    assert_true(idx_terms_has_tails(w->terms));
+}
+
+/* A term with two edits among its first bytes: what is found on the other side of a cut. */
+static struct span
+spoilt_word(struct words *w, struct arena *arena)
+{
+    struct buf b = {0};
+
+    idx_terms_get(w->terms, fixture_random_below(&w->random, idx_terms_n(w->terms)), &b);
+    struct span s = arena_dup(arena, buf_span(&b));
+    buf_fini(&b);
+    for (uint32_t i = 0; i < 2; i++) {
+        uint32_t at = fixture_random_below(&w->random, s.n < 7 ? (uint32_t)s.n : 7);
+        struct span head = span_of(s.p, at), tail = span_from(s, at);
+        struct span rest = span_from(tail, tail.n > 0), last = span_from(rest, rest.n > 0);
+        char c = (char)('a' + fixture_random_below(&w->random, 8));
+        switch (fixture_random_below(&w->random, 4)) {
+        case 0:
+            s = arena_printf(arena, "%.*s%c%.*s", SPAN_ARG(head), c, SPAN_ARG(tail));
+            break;
+        case 1:
+            s = arena_printf(arena, "%.*s%c%.*s", SPAN_ARG(head), c, SPAN_ARG(rest));
+            break;
+        case 2:
+            s = arena_printf(arena, "%.*s%.*s", SPAN_ARG(head), SPAN_ARG(rest));
+            break;
+        default:
+            rest.n = rest.n > 0;
+            tail.n = tail.n > 0;
+            s = arena_printf(arena, "%.*s%.*s%.*s%.*s", SPAN_ARG(head), SPAN_ARG(rest),
+                             SPAN_ARG(tail), SPAN_ARG(last));
+            break;
+        }
+    }
+    return s.n ? s : span_of("a", 1);
+}
+
+/* The walk, with the costs together or each alone, against each term alone. */
+static void
+check_many(const struct words *w, const struct qry_pattern *p, unsigned costs)
+{
+    struct arena arena = {0};
+    struct qry_reach out[QRY_COSTS] = {0};
+    struct buf b = {0};
+
+    qry_walk(p, w->terms, costs, &arena, out);
+    for (uint32_t ord = 0; ord < idx_terms_n(w->terms); ord++) {
+        buf_clear(&b);
+        idx_terms_get(w->terms, ord, &b);
+        for (unsigned cost = 1; cost < QRY_COSTS; cost++) {
+            bool is_prefix = false;
+            if (!(costs & (1u << cost)))
+                continue;
+            bool want = qry_walk_reaches(p, buf_span(&b), cost, &is_prefix);
+            const struct qry_stretch *got = qry_reach_find(&out[cost], ord);
+            if ((got != NULL) != want || (want && got->is_prefix != is_prefix))
+                fail_msg("%.*s to %.*s at %u (prefix %d, costs %u): want %d", SPAN_ARG(p->text),
+                         SPAN_ARG(buf_span(&b)), cost, p->may_prefix, costs, want);
+        }
+    }
+    for (unsigned cost = 1; cost < QRY_COSTS; cost++) {
+        for (size_t i = 1; i < out[cost].n; i++)
+            assert_true(out[cost].v[i - 1].end <= out[cost].v[i].begin);
+    }
+    buf_fini(&b);
+    arena_fini(&arena);
+}
+
+static void
+test_many(void **state)
+{
+    struct words w;
+
+    (void)state;
+    setup_many(&w);
+    for (uint32_t i = 0; i < MANY_TOKENS; i++) {
+        struct arena arena = {0};
+        struct span token = i % 4 ? spoilt_word(&w, &arena) : near_word(&w, &arena);
+        struct qry_pattern p = {token, i % 2, false, NULL, NULL};
+        check_many(&w, &p, i % 3 ? 6u : 4u);
+        arena_fini(&arena);
+    }
+    fixture_end(w.fixture);
+    fixture_free(w.fixture);
+}
+
 int
 main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_short), cmocka_unit_test(test_long)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_short), cmocka_unit_test(test_long),
+                                       cmocka_unit_test(test_many)};
 
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
