@@ -332,6 +332,10 @@ void
 ing_state_put(struct ing_mongo *m, struct idx_batch *b)
 {
     struct buf text = {0};
+    pthread_mutex_lock(&m->lock);
+    for (unsigned i = 0; i < m->n_feeds; i++)
+        m->feeds[i].state->origin = m->feeds[i].origin;
+    pthread_mutex_unlock(&m->lock);
     ing_resume_write(&m->resume, &text);
     idx_batch_state(b, SPAN_LIT("mongo"), arena_dup(idx_batch_arena(b), buf_span(&text)));
     buf_fini(&text);

@@ -364,8 +364,10 @@ resume_init(struct ing_mongo *m, struct err *err)
     /* All at once: the array must not move while feeds point into it. */
     for (unsigned i = 0; i < m->n_feeds; i++)
         (void)ing_resume_feed(&m->resume, m->feeds[i].schema->name);
-    for (unsigned i = 0; i < m->n_feeds; i++)
+    for (unsigned i = 0; i < m->n_feeds; i++) {
         m->feeds[i].state = ing_resume_feed(&m->resume, m->feeds[i].schema->name);
+        m->feeds[i].origin = m->feeds[i].state->origin;
+    }
     ing_position_copy(&m->start, &m->resume.position);
     return RC_OK;
 }

@@ -47,6 +47,7 @@ struct ing_feed { /* one collection of the profile */
     uint64_t n_scanned, n_estimate, began_us, ended_us;
     uint64_t source_bytes; /* of the documents in MongoDB; 0: not known */
     bool shows_scanning, shows_aside; /* copies of the state, for readers */
+    struct ing_origin origin; /* of MongoDB now; copied into the state with every commit */
 };
 
 enum ing_outcome {      /* what became of a changed document */

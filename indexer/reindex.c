@@ -17,6 +17,8 @@
 
 #include "base/clock.h"
 
+#include "indexer/origin.h"
+
 static uint32_t create(struct ing_mongo *m, struct idx_batch *b, const struct ing_feed *f);
 static void begin_scan(struct ing_mongo *m, struct ing_feed *f);
 static void submit(struct ing_mongo *m, struct idx_batch **take);
@@ -160,6 +162,7 @@ ing_rebuild_begin(struct ing_mongo *m, uint64_t feeds, const char *why)
         f->state->aside = create(m, b, f);
         f->state->aside_print = f->fingerprint;
         begin_scan(m, f);
+        ing_origin_forget(m, f);
         log_line(m->options.log, LOG_INFO, "indexer", "reindex", "collection=%s why=\"%s\"",
                  f->source, why);
     }

@@ -79,6 +79,8 @@ write_feed(bson_t *to, const struct ing_resume_feed *f)
     bson_append_int64(to, "aside_print", -1, (int64_t)f->aside_print);
     bson_append_bool(to, "scanning", -1, f->is_scanning);
     put_binary(to, "at", &f->at);
+    if (f->origin.is_known)
+        bson_append_binary(to, "origin", -1, BSON_SUBTYPE_UUID, f->origin.uuid, ING_ORIGIN_N);
 }
 
 static void
@@ -157,6 +159,17 @@ get_binary_of(const bson_iter_t *doc, const char *name, struct buf *out)
         get_binary(&at, out);
 }
 
+static void
+read_origin(const bson_iter_t *feed, struct ing_origin *out)
+{
+    struct buf uuid = {0};
+    get_binary_of(feed, "origin", &uuid);
+    out->is_known = uuid.n == ING_ORIGIN_N;
+    if (out->is_known)
+        memcpy(out->uuid, uuid.p, ING_ORIGIN_N);
+    buf_fini(&uuid);
+}
+
 static bool
 read_feeds(const bson_iter_t *feeds, struct ing_resume *out)
 {
@@ -179,6 +192,7 @@ read_feeds(const bson_iter_t *feeds, struct ing_resume *out)
         f->is_scanning = find(&item, "scanning", BSON_TYPE_BOOL, &at) && bson_iter_bool(&at);
         buf_clear(&f->at);
         get_binary_of(&item, "at", &f->at);
+        read_origin(&item, &f->origin);
     }
     return true;
 }

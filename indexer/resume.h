@@ -11,12 +11,20 @@
 
 #include "indexer/dirty.h"
 
+enum { ING_ORIGIN_N = 16 };
+
+struct ing_origin { /* the MongoDB collection that a generation was made from */
+    bool is_known;
+    unsigned char uuid[ING_ORIGIN_N];
+};
+
 struct ing_resume_feed {
     char name[128];
     uint32_t live, aside;  /* generations; 0: none */
     uint64_t live_print, aside_print; /* fingerprints of the mapping they were made with */
     bool is_scanning;      /* aside, or else live, is not fully scanned */
     struct buf at;         /* BSON bytes of {"_id": last one scanned}; empty: from the start */
+    struct ing_origin origin;
 };
 
 enum ing_cascade_kind {

@@ -9,8 +9,10 @@
 #include "base/clock.h"
 
 #include "indexer/event.h"
+#include "indexer/origin.h"
 
-enum { AWAIT_MS = 500, EVENTS_PER_REPLY = 10000 };
+/* ORIGIN_US: between looks for collections that were not there yet. */
+enum { AWAIT_MS = 500, EVENTS_PER_REPLY = 10000, ORIGIN_US = 5000000 };
 
 struct stream {
     struct ing_mongo *m;
@@ -19,7 +21,10 @@ struct stream {
     struct metrics_block *metrics;
     struct buf key;
     unsigned n_tries;
+    unsigned n_openings; /* of the stream since we opened it: more than 1 were the driver's own */
     bool is_invalidated;
+    uint64_t origin_us; /* when the collections were last looked at */
+    uint64_t awaited;   /* bit per feed: its rebuild was asked for, and may not have begun */
 };
 
 static uint64_t
@@ -52,6 +57,7 @@ start_anew(struct stream *s, uint64_t rebuild, struct err *err)
     if (rc)
         return rc;
     buf_clear(&s->position.token);
+    s->awaited |= rebuild;
     s->position.time_s = time_s;
     s->position.time_i = time_i + s->is_invalidated;
     ing_inbox_restart(&s->m->inbox, time_s, time_i, s->is_invalidated, rebuild);
@@ -59,20 +65,44 @@ start_anew(struct stream *s, uint64_t rebuild, struct err *err)
     return RC_OK;
 }
 
+static void
+count_opening(const mongoc_apm_command_started_t *command)
+{
+    struct stream *s = mongoc_apm_command_started_get_context(command);
+    if (strcmp(mongoc_apm_command_started_get_command_name(command), "aggregate") == 0)
+        s->n_openings++;
+}
+
+static void
+watch_openings(struct stream *s)
+{
+    mongoc_apm_callbacks_t *callbacks = mongoc_apm_callbacks_new();
+    mongoc_apm_set_command_started_cb(callbacks, count_opening);
+    (void)mongoc_client_set_apm_callbacks(s->client.client, callbacks, s); /* true for clients */
+    mongoc_apm_callbacks_destroy(callbacks);
+    s->n_openings = 0;
+}
+
+/*
+ * By time wherever the token tells it, though tokens are more exact: MongoDB
+ * 4.0 takes a token from between two events for good without looking whether
+ * the oplog still has what came after it. What happened at that very time
+ * comes again, which changes nothing (P1).
+ */
 static mongoc_change_stream_t *
 open_stream(struct stream *s)
 {
+    uint32_t time_s, time_i;
     bson_t pipeline, opts = BSON_INITIALIZER;
+    watch_openings(s);
     ing_event_pipeline(&pipeline);
     bson_append_int32(&opts, "maxAwaitTimeMS", -1, AWAIT_MS);
     bson_append_int32(&opts, "batchSize", -1, EVENTS_PER_REPLY);
     bson_t token;
-    if (s->position.token.n &&
-        bson_init_static(&token, (const uint8_t *)s->position.token.p, s->position.token.n))
+    if (ing_position_time(&s->position, &time_s, &time_i))
+        bson_append_timestamp(&opts, "startAtOperationTime", -1, time_s, time_i);
+    else if (bson_init_static(&token, (const uint8_t *)s->position.token.p, s->position.token.n))
         bson_append_document(&opts, "resumeAfter", -1, &token);
-    else
-        bson_append_timestamp(&opts, "startAtOperationTime", -1, s->position.time_s,
-                              s->position.time_i);
     mongoc_database_t *database = mongoc_client_get_database(s->client.client, s->client.database);
     mongoc_change_stream_t *stream = mongoc_database_watch(database, &pipeline, &opts);
     mongoc_database_destroy(database);
@@ -111,6 +141,7 @@ note_event(struct stream *s, const struct ing_change *event, struct span token)
         note.rebuild = feeds | feeds_of(m, event->other);
     else if (event->kind == ING_EVENT_DATABASE)
         note.rebuild = all_feeds(m);
+    s->awaited |= note.rebuild;
     metrics_add(s->metrics, M_EVENTS, 1);
     if (event->kind == ING_EVENT_DOCUMENT && feeds) {
         for (unsigned i = 0; i < m->n_feeds && is_open; i++) {
@@ -140,6 +171,35 @@ keep_token(struct stream *s, struct span token)
     buf_put_span(&s->position.token, token);
 }
 
+/* Rebuilds what MongoDB no longer has as it was. RC_HISTORY_LOST: that is everything. */
+static enum rc
+check_origin(struct stream *s, struct err *err)
+{
+    struct ing_origin_news news;
+    if (ing_origin_known(s->m) & s->awaited)
+        return RC_OK; /* of old, what is about to be rebuilt */
+    s->awaited = 0;
+    enum rc rc = ing_origin_check(s->m, &s->client, &news, err);
+    if (rc)
+        return rc;
+    s->origin_us = clock_us();
+    if (news.is_another)
+        return err_set(err, RC_HISTORY_LOST, "this is not the database that the index was made of");
+    s->awaited = news.rebuild;
+    struct ing_note note = {.rebuild = news.rebuild};
+    return !news.rebuild || ing_inbox_put(&s->m->inbox, &note) ? RC_OK : RC_STOPPED;
+}
+
+/* Some collections may never be there: those are looked for now and then. */
+static bool
+is_origin_due(const struct stream *s)
+{
+    uint64_t known = ing_origin_known(s->m);
+    if (s->awaited)
+        return !(known & s->awaited);
+    return known != all_feeds(s->m) && clock_us() > s->origin_us + ORIGIN_US;
+}
+
 /* Reads until closed (RC_STOPPED), an error, or the end of the stream (RC_HISTORY_LOST). */
 static enum rc
 read_events(struct stream *s, mongoc_change_stream_t *stream, struct err *err)
@@ -147,7 +207,10 @@ read_events(struct stream *s, mongoc_change_stream_t *stream, struct err *err)
     const bson_t *doc;
     bson_error_t error;
     while (!ing_inbox_is_closed(&s->m->inbox)) {
-        if (mongoc_change_stream_next(stream, &doc)) {
+        bool has_event = mongoc_change_stream_next(stream, &doc);
+        if (s->n_openings > 1) /* by token: see open_stream */
+            return err_set(err, RC_UNREACHABLE, "the driver opened the change stream again");
+        if (has_event) {
             struct ing_change event;
             ing_event_read(doc, &event);
             s->is_invalidated = event.kind == ING_EVENT_INVALIDATE;
@@ -170,6 +233,9 @@ read_events(struct stream *s, mongoc_change_stream_t *stream, struct err *err)
         keep_token(s, note.token);
         if (!ing_inbox_put(&s->m->inbox, &note))
             return RC_STOPPED;
+        enum rc rc = is_origin_due(s) ? check_origin(s, err) : RC_OK;
+        if (rc)
+            return rc;
     }
     return RC_STOPPED;
 }
@@ -180,6 +246,8 @@ run_once(struct stream *s, struct err *err)
     enum rc rc = RC_OK;
     if (!ing_position_is_set(&s->position))
         rc = start_anew(s, 0, err);
+    if (!rc)
+        rc = check_origin(s, err);
     if (rc)
         return rc;
     mongoc_change_stream_t *stream = open_stream(s);

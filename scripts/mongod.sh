@@ -8,6 +8,7 @@
 # TAILFIN_MONGOD_ARGS are added to its command line.
 # With TAILFIN_OWNER_PID set, the server is stopped when that process has ended.
 set -euo pipefail
+export MONGOC_DISABLE_SHM=1 # the driver's counters would outlive a helper that is killed
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 cache=${TAILFIN_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/tailfin}

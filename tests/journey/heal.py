@@ -10,7 +10,7 @@ import time
 
 import seventv
 from replicaset import ReplicaSet
-from tailfin import ROOT, Scratch, Tailfin, check, main, scale, seed
+from tailfin import ROOT, Scratch, Tailfin, check, environment, main, scale, seed
 
 ERRORS = [{'errorCode': 91}, {'errorCode': 189}, {'errorCode': 11600}, {'errorCode': 11601}, {'errorCode': 96},
           {'errorCode': 43}, {'closeConnection': True}]
@@ -148,7 +148,7 @@ def run(program):
         print(f'{application.n} operations, {kills} kills, {disturbance.counts}, writeback {writeback}: '
               '0 missing, 0 stale, 0 ghosts')
         server.stop()
-        check(subprocess.run([program, 'check', scratch + '/index']).returncode == 0, 'tailfin check')
+        check(subprocess.run([program, 'check', scratch + '/index'], env=environment()).returncode == 0, 'tailfin check')
         shell.close()
 
 

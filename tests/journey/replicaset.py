@@ -1,21 +1,14 @@
 """A replica set of three nodes on loopback that know each other through proxies: it can lose its primary, a node, or
 the network between them and their clients. Standard library only."""
-import ctypes
 import json
 import os
-import signal
 import subprocess
 import time
 
 from proxy import Network
-from tailfin import ROOT, check, free_port
+from tailfin import ROOT, check, die_with_parent, free_port
 
-PR_SET_PDEATHSIG = 1
 SETTINGS = {'electionTimeoutMillis': 2000, 'heartbeatIntervalMillis': 500, 'heartbeatTimeoutSecs': 2}
-
-
-def die_with_parent():
-    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 class Node:

@@ -1,5 +1,6 @@
 """What the journey tests share: a Tailfin process, requests to it, MongoDB through scripts/mongod.sh.
 Standard library only."""
+import ctypes
 import http.client
 import json
 import os
@@ -15,6 +16,7 @@ import urllib.parse
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 KEY = 'journey-key'
+os.environ['MONGOC_DISABLE_SHM'] = '1'  # the driver's counters would outlive whom we kill
 
 
 class Failure(Exception):
@@ -44,6 +46,17 @@ def free_port():
         return s.getsockname()[1]
 
 
+def environment():
+    """Ours, without the variables of the tests, which the program would take for its own."""
+    return {k: v for k, v in os.environ.items() if not k.startswith('TAILFIN_')}
+
+
+def die_with_parent():
+    """For preexec_fn: nothing outlives a test, however it ends."""
+    pr_set_pdeathsig = 1
+    ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGKILL)
+
+
 class Scratch:
     """A directory that goes when the test ends."""
 
@@ -70,7 +83,8 @@ class Tailfin:
         self.process = subprocess.Popen(
             [self.program, 'serve', '--listen', f'127.0.0.1:{self.port}', '--data-dir', self.directory,
              '--api-key', KEY, *self.flags],
-            stdout=self.log, stderr=self.log, env={**os.environ, **(self.env or {})})
+            stdout=self.log, stderr=self.log, env={**environment(), **(self.env or {})},
+            preexec_fn=die_with_parent)
         if wait:
             self.wait_healthy(timeout)
         return time.monotonic() - begin
