@@ -8,11 +8,11 @@ enum {
     RAM_PARTS_EARLY = 5, /* with so many a commit does not wait for its time */
     /*
      * Folding at publication holds up the next one: bigger parts wait for the
-     * commit, and one fold takes at most so many documents.
+     * commit, and one fold takes at most so much.
      */
     FOLD_PART_DOCS_MAX = 8192,
-    FOLD_PART_BYTES_MAX = 2 << 20,
-    FOLD_DOCS_MAX = 24576,
+    FOLD_PART_BYTES_MAX = 8 << 20,
+    FOLD_BYTES_MAX = 24 << 20,
     FILES = 5,        /* may rest */
     FILES_FREE = 4,   /* left by a commit, which takes light ones along... */
     FILES_BESIDE = 2, /* ...while a merge has others */
@@ -48,11 +48,14 @@ static const struct idx_policy_rules REST_RULES = {.max_n = 1,
                                                    .dead_share = 8,
                                                    .max_picked = MERGE_FILES};
 
-struct items { /* parts of a generation, or all RAM parts as one */
+/* Documents are weights: stored ones are compressed in files and not in RAM. */
+struct items { /* parts of a generation, or ALL_RAM: all parts in RAM as one */
     struct idx_policy_item *v;
     size_t *parts; /* their numbers */
     size_t n;
 };
+
+static const size_t ALL_RAM = SIZE_MAX;
 
 static struct items
 items_new(const struct idx_generation *g)
@@ -106,14 +109,16 @@ count(const struct idx_generation *g, bool (*is_one)(const struct idx_part *p))
     return n;
 }
 
-/* Only as many of the picked, which are lightest first, as weigh no more in all. */
+/* Only as many of the picked, which are lightest first, as have no more bytes in all. */
 static size_t
-bound(const struct items *items, const size_t *picked, size_t n, uint64_t max_weight)
+bound(const struct idx_generation *g, const struct items *items, const size_t *picked, size_t n,
+      uint64_t max_bytes)
 {
-    uint64_t weight = 0;
+    uint64_t bytes = 0;
     for (size_t i = 0; i < n; i++) {
-        weight += items->v[picked[i]].weight;
-        if (weight > max_weight)
+        size_t part = items->parts[picked[i]];
+        bytes += part < g->n_parts ? live_bytes(&g->parts[part]) : 0;
+        if (bytes > max_bytes)
             return i < 2 ? 0 : i;
     }
     return n;
@@ -149,7 +154,7 @@ idx_choose_ram(const struct idx_generation *g, size_t room, size_t *picked)
     struct items items = items_new(g);
     add_ram(g, false, &items);
     size_t n = idx_policy_pick(items.v, items.n, &RAM_RULES, picked);
-    n = items_end(&items, picked, bound(&items, picked, n, FOLD_DOCS_MAX));
+    n = items_end(&items, picked, bound(g, &items, picked, n, FOLD_BYTES_MAX));
     size_t n_left = g->n_parts - (n ? n - 1 : 0), max_n = IDX_VIEWS_MAX - room;
     bool has_too_many = n_left > max_n && g->n_parts - count(g, is_free_ram) < max_n;
     if (!has_too_many || idx_generation_is_quiet(g))
@@ -165,9 +170,9 @@ idx_choose_early_commit(const struct idx_generation *g)
 
 /* ---- commits ---- */
 
-/* Numbers of files to take along with what is in RAM, which weighs so much. */
+/* Numbers of files to take along with so many documents in RAM. */
 static size_t
-choose_along(const struct idx_generation *g, uint64_t ram_weight, size_t *picked)
+choose_along(const struct idx_generation *g, uint64_t n_ram_docs, size_t *picked)
 {
     struct items items = items_new(g);
     size_t n_busy = 0, n_free = count(g, is_free_file);
@@ -175,21 +180,21 @@ choose_along(const struct idx_generation *g, uint64_t ram_weight, size_t *picked
         n_busy += g->parts[i].seg->file && g->parts[i].is_busy;
     /* A bulk load that was just named is the merge thread's work. */
     bool is_urgent = n_busy + n_free >= FILES_MAX && n_free < FILES_MAX;
-    items_add(&items, SIZE_MAX, (struct idx_policy_item){.weight = ram_weight});
+    items_add(&items, ALL_RAM, (struct idx_policy_item){.weight = n_ram_docs});
     for (size_t i = 0; i < g->n_parts; i++) {
         const struct idx_part *p = &g->parts[i];
         if (is_free_file(p) && (is_urgent || live_bytes(p) <= TAKE_BYTES_MAX))
-            items_add(&items, i, (struct idx_policy_item){.weight = live_bytes(p)});
+            items_add(&items, i, (struct idx_policy_item){.weight = p->n_live});
     }
     struct idx_policy_rules rules = RAM_RULES;
     size_t n_heavy = n_free + 1 - items.n, max_n = n_busy ? FILES_BESIDE : FILES_FREE;
     rules.max_n = max_n > n_heavy ? max_n - n_heavy : 1;
     size_t n = idx_policy_pick(items.v, items.n, &rules, picked);
-    n = bound(&items, picked, n, is_urgent ? MERGE_BYTES_MAX : TAKE_BYTES_MAX);
+    n = bound(g, &items, picked, n, is_urgent ? MERGE_BYTES_MAX : TAKE_BYTES_MAX);
     n = items_end(&items, picked, n);
     size_t n_files = 0;
     for (size_t i = 0; i < n; i++)
-        if (picked[i] != SIZE_MAX)
+        if (picked[i] != ALL_RAM)
             picked[n_files++] = picked[i];
     return n_files;
 }
@@ -197,10 +202,10 @@ choose_along(const struct idx_generation *g, uint64_t ram_weight, size_t *picked
 size_t
 idx_choose_commit(const struct idx_generation *g, size_t *picked)
 {
-    uint64_t weight = 0;
+    uint64_t n_docs = 0;
     for (size_t i = 0; i < g->n_parts; i++)
-        weight += is_free_ram(&g->parts[i]) ? live_bytes(&g->parts[i]) : 0;
-    size_t n = count(g, is_free_ram) ? choose_along(g, weight, picked) : 0;
+        n_docs += is_free_ram(&g->parts[i]) ? g->parts[i].n_live : 0;
+    size_t n = n_docs ? choose_along(g, n_docs, picked) : 0;
     for (size_t i = 0; i < g->n_parts; i++)
         if (is_free_ram(&g->parts[i]))
             picked[n++] = i;
@@ -231,12 +236,11 @@ idx_choose_merge(const struct idx_generation *g, uint64_t now_us, size_t *picked
     const struct idx_policy_rules rules = merge_rules(g, now_us);
     for (size_t i = 0; i < g->n_parts; i++) {
         const struct idx_part *p = &g->parts[i];
-        uint64_t bytes = live_bytes(p);
-        if (is_free_file(p) && bytes <= MERGE_BYTES_MAX / 2) /* others are big enough */
-            items_add(&items, i, (struct idx_policy_item){bytes, p->n_docs, p->n_live});
+        if (is_free_file(p) && live_bytes(p) <= MERGE_BYTES_MAX / 2) /* others are big enough */
+            items_add(&items, i, (struct idx_policy_item){p->n_live, p->n_docs, p->n_live});
     }
     size_t n = idx_policy_pick(items.v, items.n, &rules, picked);
-    return items_end(&items, picked, bound(&items, picked, n, MERGE_BYTES_MAX));
+    return items_end(&items, picked, bound(g, &items, picked, n, MERGE_BYTES_MAX));
 }
 
 size_t

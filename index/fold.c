@@ -147,7 +147,12 @@ merge_bytes(struct idx_fold *f, const atomic_bool *is_cancelled, struct buf *out
     for (size_t i = 0; i < f->n; i++)
         if (!f->inputs[i].new_doc)
             f->inputs[i].new_doc = xcalloc(f->from[i].n_docs, sizeof(uint32_t));
-    const struct idx_merge_job job = {f->inputs, f->n, &f->schema->c, is_cancelled, f->is_read};
+    const struct idx_merge_job job = {.inputs = f->inputs,
+                                      .n = f->n,
+                                      .schema = &f->schema->c,
+                                      .is_cancelled = is_cancelled,
+                                      .is_read = f->is_read,
+                                      .is_compressed = f->file != 0};
     return idx_segment_merge_apart(&job, out, aparts, err);
 }
 
@@ -226,7 +231,6 @@ idx_fold_install(struct idx_fold *f, struct idx_catalog *c)
         idx_generation_remove(c, g, at);
     }
     struct idx_seg *seg = idx_seg_new(&f->result, f->schema, f->file);
-    seg->is_compressed = true; /* as merging always does */
     idx_generation_add(c, g, idx_part_of(seg, live));
 }
 

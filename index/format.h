@@ -61,7 +61,7 @@ enum {
     SEG_SLACK = 64,              /* zero bytes behind arrays that are read by whole words */
     SEG_TAILS_TERMS_MIN = 8192,  /* terms from which on a dictionary has tails */
     SEG_LIST_MAX = 256,          /* documents from which on postings are a roaring bitmap */
-    SEG_DOC_BLOCK_N = 16 * 1024, /* stored documents: raw bytes at which a block is closed */
+    SEG_DOC_BLOCK_N = 8 * 1024, /* stored documents: raw bytes at which a block is closed */
     SEG_DOC_ROW_N = 32,          /* bytes of a row of SEG_DOC_BLOCKS */
 };
 

@@ -78,7 +78,8 @@ merge_block(struct doc_merge *w, const struct idx_merge_input *in, uint32_t i, s
     struct buf *bytes = w->m->layout.out;
     struct idx_doc_block b = idx_docs_block(&in->segment->docs, i);
     uint32_t n_live = count_live(in, b.first, b.n);
-    bool is_full = b.stored_n < b.raw_n && b.raw_n >= SEG_DOC_BLOCK_N;
+    bool is_packed = b.stored_n < b.raw_n || !w->out.is_compressed;
+    bool is_full = is_packed && b.raw_n >= SEG_DOC_BLOCK_N;
     struct span text;
     enum rc rc = RC_OK;
     if (n_live == b.n && is_full) {
@@ -113,7 +114,8 @@ forget(const struct idx_merge *m, const struct idx_merge_input *in)
 static enum rc
 merge_docs(struct idx_merge *m, struct err *err)
 {
-    struct doc_merge w = {.m = m, .out = {.is_compressed = true}, .reader = idx_doc_reader_new()};
+    struct doc_merge w = {
+        .m = m, .out = {.is_compressed = m->is_compressed}, .reader = idx_doc_reader_new()};
     enum rc rc = RC_OK;
     idx_layout_open(&m->layout);
     for (size_t i = 0; rc == RC_OK && i < m->n; i++) {
@@ -218,7 +220,7 @@ idx_segment_merge(const struct idx_merge_input *inputs, size_t n,
                   const struct sch_collection *schema, const atomic_bool *is_cancelled,
                   struct buf *out, struct err *err)
 {
-    const struct idx_merge_job job = {inputs, n, schema, is_cancelled, true};
+    const struct idx_merge_job job = {inputs, n, schema, is_cancelled, true, true};
     return idx_segment_merge_apart(&job, out, NULL, err);
 }
 
@@ -230,7 +232,8 @@ idx_segment_merge_apart(const struct idx_merge_job *job, struct buf *out, struct
                           .n = job->n,
                           .schema = job->schema,
                           .is_cancelled = job->is_cancelled,
-                          .is_read = job->is_read};
+                          .is_read = job->is_read,
+                          .is_compressed = job->is_compressed};
     size_t start = out->n;
     enum rc rc = check_inputs(&m, err);
     if (rc == RC_OK)

@@ -91,7 +91,8 @@ struct idx_merge_job { /* as the parameters of idx_segment_merge */
     size_t n;
     const struct sch_collection *schema;
     const atomic_bool *is_cancelled;
-    bool is_read; /* the inputs, by others meanwhile: their maps stay at hand */
+    bool is_read;       /* the inputs, by others meanwhile: their maps stay at hand */
+    bool is_compressed; /* the result: zstd for stored documents, but raw for short-lived RAM */
 };
 MUST_USE enum rc idx_segment_merge_apart(const struct idx_merge_job *job, struct buf *out,
                                          struct idx_aparts *aparts, struct err *err);

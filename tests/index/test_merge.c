@@ -108,7 +108,7 @@ check_apart(const struct parts *p, const struct corpus *c, struct span expected)
     struct idx_aparts aparts = {0};
     struct err err = {0};
     size_t at = 0, n = 0;
-    const struct idx_merge_job job = {p->inputs, p->n, &c->schema, NULL, false};
+    const struct idx_merge_job job = {p->inputs, p->n, &c->schema, NULL, false, true};
     if (idx_segment_merge_apart(&job, &out, &aparts, &err) != RC_OK)
         fail_msg("%s", err.text);
     for (size_t i = 0; i < aparts.n; i++) {
