@@ -1,12 +1,12 @@
 /*
  * POST .../documents/import: lines in, a line of outcome for each out, in
- * bounded memory. Outcomes wait in a temporary file until the last line was
- * read: most clients read nothing before they have sent everything, and an
- * answer that nobody takes would stop the import.
+ * bounded memory. Outcomes wait, many of them in a temporary file, until the
+ * last line was read: most clients read nothing before they have sent
+ * everything, and an answer that nobody takes would stop the import.
  *
- * Two threads work on one import: the lane's own reads, parses and tokenises
- * the next group of lines while the other runs the one before (queue: full);
- * groups that are done with come back (queue: empty).
+ * Two threads work on an import of several groups: the lane's own reads,
+ * parses and tokenises the next group of lines while the other runs the one
+ * before (queue: full); groups that are done with come back (queue: empty).
  */
 #include "indexer/api.h"
 
@@ -21,6 +21,7 @@ enum {
     GROUP_BYTES = 1 << 20,
     GROUPS = 3,
     LINE_BYTES_MAX = 64 << 20, /* a longer line is an error, not a reason to grow */
+    OUTPUT_BYTES = 256 << 10,  /* more outcomes than that go to a file */
 };
 
 struct lines {
@@ -39,9 +40,11 @@ struct import {
     bool returns_id, returns_document;
     struct lines groups[GROUPS];
     struct queue *full, *empty; /* of struct lines */
+    bool has_runner;
+    pthread_t runner;
     /* Of the running thread, and of everyone once it has ended. */
-    struct buf output; /* outcomes of the group */
-    FILE *spool;       /* outcomes so far */
+    FILE *spool;       /* outcomes so far; NULL: none went there */
+    struct buf output; /* and those after */
     bool has_output;
     int spool_error; /* errno; 0: none */
 };
@@ -115,6 +118,17 @@ put_outcome(struct import *im, const struct ing_write *w, struct span line)
 }
 
 static void
+spill(struct import *im)
+{
+    if (!im->spool && !im->spool_error)
+        im->spool = tmpfile();
+    if (!im->spool_error &&
+        (!im->spool || fwrite(im->output.p, 1, im->output.n, im->spool) != im->output.n))
+        im->spool_error = errno ? errno : EIO;
+    buf_clear(&im->output);
+}
+
+static void
 run_group(struct import *im, struct lines *l)
 {
     size_t n_done = 0;
@@ -124,9 +138,8 @@ run_group(struct import *im, struct lines *l)
         put_outcome(im, &l->group.writes[i], l->v[i]);
     }
     metrics_add(im->a->counts, M_API_WRITES, n_done);
-    if (!im->spool_error && fwrite(im->output.p, 1, im->output.n, im->spool) != im->output.n)
-        im->spool_error = errno ? errno : EIO;
-    buf_clear(&im->output);
+    if (im->output.n > OUTPUT_BYTES)
+        spill(im);
     ing_group_reset(&l->group);
 }
 
@@ -214,6 +227,24 @@ fill(struct import *im, struct lines *l, bool *is_end, struct err *err)
     return RC_OK;
 }
 
+/* The only group is run right here: a thread would cost more than it brings. */
+static enum rc
+hand_over(struct import *im, struct lines *l, bool is_last, struct err *err)
+{
+    if (!im->has_runner && is_last) {
+        run_group(im, l);
+        return RC_OK;
+    }
+    if (!im->has_runner) {
+        int failed = pthread_create(&im->runner, NULL, run_groups, im);
+        if (failed)
+            return err_sys(err, RC_NOMEM, failed, "starting a thread for an import");
+        im->has_runner = true;
+    }
+    must(queue_push(im->full, l));
+    return RC_OK;
+}
+
 static enum rc
 read_groups(struct import *im, struct err *err)
 {
@@ -228,10 +259,11 @@ read_groups(struct import *im, struct err *err)
         struct span rest = span_from(buf_span(&l->text), used);
         buf_clear(&next->text);
         buf_put_span(&next->text, rest);
-        must(queue_push(im->full, l));
+        bool is_last = is_end && rest.n == 0;
+        rc = hand_over(im, l, is_last, err);
+        if (rc != RC_OK || is_last)
+            return rc;
         l = next;
-        if (is_end && rest.n == 0)
-            return RC_OK;
     }
 }
 
@@ -247,25 +279,19 @@ begin(struct import *im, struct err *err)
         rc = ing_group_init(&im->groups[i].group, im->a->groups, err);
         must(queue_push(im->empty, &im->groups[i]));
     }
-    im->spool = tmpfile();
-    if (rc == RC_OK && !im->spool)
-        rc = err_sys(err, RC_IO, errno, "making a temporary file");
     return rc;
 }
 
 static enum rc
 run(struct import *im, struct err *err)
 {
-    pthread_t runner;
     enum rc rc = begin(im, err);
     if (rc != RC_OK)
         return rc;
-    int failed = pthread_create(&runner, NULL, run_groups, im);
-    if (failed)
-        return err_sys(err, RC_NOMEM, failed, "starting a thread for an import");
     rc = read_groups(im, err);
     queue_close(im->full);
-    pthread_join(runner, NULL);
+    if (im->has_runner)
+        pthread_join(im->runner, NULL);
     if (rc == RC_OK && im->spool_error)
         rc = err_sys(err, RC_IO, im->spool_error, "keeping the import's outcomes");
     return rc;
@@ -301,13 +327,16 @@ answer(struct import *im)
 {
     char piece[8192];
     size_t n;
-    rewind(im->spool);
+    if (im->spool)
+        rewind(im->spool);
     http_stream_begin(im->x, 200, "text/plain; charset=utf-8");
     enum rc rc = RC_OK;
-    while (rc == RC_OK && (n = fread(piece, 1, sizeof piece, im->spool)) > 0)
+    while (rc == RC_OK && im->spool && (n = fread(piece, 1, sizeof piece, im->spool)) > 0)
         rc = http_stream_write(im->x, span_of(piece, n), NULL);
+    if (rc == RC_OK && im->output.n)
+        rc = http_stream_write(im->x, buf_span(&im->output), NULL);
     /* A broken stream ends without its last chunk, so that the client sees it. */
-    http_stream_end(im->x, rc == RC_OK && !ferror(im->spool));
+    http_stream_end(im->x, rc == RC_OK && !(im->spool && ferror(im->spool)));
 }
 
 void

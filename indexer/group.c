@@ -233,14 +233,10 @@ remove_document(struct run *run, const struct idx_collection *c, struct ing_writ
 
 /* update, and emplace over an existing document. */
 static enum rc
-build_merged(struct run *run, const struct idx_collection *c, struct ing_write *w, struct span id)
+build_merged(struct run *run, const struct idx_collection *c, struct ing_write *w, struct span old)
 {
-    struct span json;
     struct json base;
-    enum rc rc = current(run, c, id, &json, &w->err);
-    must(rc <= 0); /* it exists */
-    if (rc == RC_OK)
-        rc = json_parse(json, idx_batch_arena(run->group->batch), &base, &w->err);
+    enum rc rc = json_parse(old, idx_batch_arena(run->group->batch), &base, &w->err);
     return rc == RC_OK ? build(run->group, c, &run->analyzer, w, &base) : rc;
 }
 
@@ -248,19 +244,23 @@ build_merged(struct run *run, const struct idx_collection *c, struct ing_write *
 static enum rc
 settle(struct run *run, const struct idx_collection *c, struct ing_write *w)
 {
-    struct span id;
+    struct span id, old;
     bool is_ready = w->is_built && w->uid == c->uid;
-    enum rc rc = id_of(w, &id, &w->err);
-    if (rc < 0)
-        return rc;
-    bool is_there = rc == RC_OK && w->action != ING_UPSERT && exists(run, c, id);
+    enum rc rc = id_of(w, &id, &w->err), found = (enum rc)1; /* not there, or it does not matter */
+    if (rc == RC_OK && w->action == ING_CREATE)
+        found = exists(run, c, id) ? RC_OK : found;
+    else if (rc == RC_OK && w->action != ING_UPSERT)
+        found = current(run, c, id, &old, &w->err);
+    if (rc < 0 || found < 0)
+        return rc < 0 ? rc : found;
+    bool is_there = found == RC_OK;
     if (is_there && w->action == ING_CREATE)
         return err_set(&w->err, RC_CONFLICT, "a document with the id %.*s exists already",
                        SPAN_ARG(id));
     if (!is_there && w->action == ING_UPDATE)
         return err_set(&w->err, RC_ABSENT, "there is no document with the id %.*s", SPAN_ARG(id));
     if (is_there)
-        return build_merged(run, c, w, id);
+        return build_merged(run, c, w, old);
     bool is_named = rc == RC_OK;
     rc = is_ready ? w->built : build(run->group, c, &run->analyzer, w, NULL);
     /* Somebody may have chosen the very id that a number makes. */
