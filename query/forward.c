@@ -34,6 +34,7 @@ struct lane {
     struct metrics_block *metrics;
     struct flight *buckets[BUCKETS];
     unsigned n_flights, turn;
+    bool is_refusal_known; /* that Typesense does not take the key was logged */
 };
 
 struct qry_forward {
@@ -90,9 +91,14 @@ flight_free(struct flight *flight)
 static void
 count(const struct flight *flight, const struct http_exchange *x, bool is_error)
 {
+    const struct qry_options *o = flight->lane->forward->options;
     struct metrics_block *m = flight->lane->metrics;
     uint64_t us = clock_us() - http_exchange_begin_us(x);
+    char target[LOG_QUOTE_MAX];
 
+    if (o->log && o->slow_us > 0 && us > o->slow_us)
+        log_line(o->log, LOG_WARN, "query", "slow", "ms=%llu forwarded=%s",
+                 (unsigned long long)us / 1000, log_quote(buf_span(&flight->asked.target), target));
     metrics_add(m, M_FORWARDS, 1);
     metrics_observe(m, M_FORWARD_TIME, us);
     if (flight->asked.n_searches == 0)
@@ -110,7 +116,8 @@ land(struct flight *flight, const struct http_answer *answer)
     struct qry_shadow *shadow = flight->lane->forward->shadow;
     struct qry_replay *replay = NULL;
 
-    if (answer->status == 200 && flight->asked.n_searches > 0 && qry_shadow_samples(shadow))
+    if (answer->status == 200 && flight->asked.n_searches > 0 &&
+        qry_shadow_samples(shadow, answer->body))
         replay =
             qry_replay_of_outgoing(&flight->asked, answer->body, clock_us() - flight->begin_us);
     for (size_t i = 0; i < flight->n_waiting; i++) {
@@ -189,6 +196,16 @@ is_answer(const struct http_answer *a)
 }
 
 static void
+tell_refusal(struct lane *lane)
+{
+    if (!lane->is_refusal_known)
+        log_line(lane->forward->options->log, LOG_ERROR, "query", "upstream",
+                 "Typesense does not accept --typesense-api-key; forwarded requests are answered "
+                 "with 502 until it does");
+    lane->is_refusal_known = true;
+}
+
+static void
 on_answer(void *arg, const struct http_answer *a)
 {
     struct flight *flight = arg;
@@ -199,6 +216,7 @@ on_answer(void *arg, const struct http_answer *a)
     } else if (a->rc == RC_TOO_LARGE) {
         fail(flight, BAD_GATEWAY, "Typesense's answer is larger than what is passed on");
     } else if (is_key_refused) {
+        tell_refusal(flight->lane);
         fail(flight, BAD_GATEWAY, "Typesense does not accept the key it is asked with");
     } else if (is_answer(a)) {
         land(flight, a);

@@ -120,7 +120,7 @@ qry_http_search(struct qry_ctx *ctx, struct http_exchange *x, bool is_multi, uin
     if (rc == RC_OK)
         rc = qry_http_run(ctx, &gathered, &ask, &out, &err);
     struct qry_replay *replay = NULL;
-    if (rc == RC_OK && qry_shadow_samples(ctx->shadow))
+    if (rc == RC_OK && qry_shadow_samples(ctx->shadow, buf_span(&out)))
         replay = qry_replay_of_gathered(&gathered, &ctx->arena, buf_span(&out),
                                         clock_us() - http_exchange_begin_us(x));
     qry_ctx_end(ctx);

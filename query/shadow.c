@@ -11,7 +11,7 @@
 
 #include "query/shadow_log.h"
 
-enum { QUEUE_MAX = 256, WAKE_US = 500000 };
+enum { QUEUE_MAX = 256, ANSWER_MAX = 256 << 10, WAKE_US = 500000 };
 
 struct qry_shadow {
     const struct qry_options *options;
@@ -35,13 +35,17 @@ struct qry_shadow {
 /* ---- for those who serve ---- */
 
 bool
-qry_shadow_samples(struct qry_shadow *s)
+qry_shadow_samples(struct qry_shadow *s, struct span answer)
 {
     if (!s)
         return false;
     /* Hashed, so that no rhythm of the clients meets one of ours. */
     uint64_t number = atomic_fetch_add_explicit(&s->n_seen, 1, memory_order_relaxed);
-    return hash64(span_of((const char *)&number, sizeof number)) % 100 < s->options->shadow_percent;
+    if (hash64(span_of((const char *)&number, sizeof number)) % 100 >= s->options->shadow_percent)
+        return false;
+    if (answer.n > ANSWER_MAX)
+        metrics_add(s->drops, M_SHADOW_DROPS, 1);
+    return answer.n <= ANSWER_MAX;
 }
 
 void

@@ -16,8 +16,11 @@ MUST_USE enum rc qry_shadow_new(const struct qry_options *options, struct qry_up
                                 struct qry_shadow **out, struct err *err);
 void qry_shadow_free(struct qry_shadow *s); /* NULL allowed */
 
-/* Whether the search at hand is one of the share; s NULL: no. Any thread. */
-bool qry_shadow_samples(struct qry_shadow *s);
+/*
+ * Whether the search at hand is one of the share, and its answer not too large
+ * to be kept; s NULL: no. Any thread.
+ */
+bool qry_shadow_samples(struct qry_shadow *s, struct span answer);
 /* Takes a replay (NULL: nothing), after its answer was sent. Any thread; never waits. */
 void qry_shadow_give(struct qry_shadow *s, struct qry_replay *take);
 
