@@ -233,6 +233,14 @@ start_mongo(struct app *app, const char *uri, struct err *err)
         sink.lease_us = conf_u64(app->conf, OPT_LEASE_S) * 1000000;
         options.sink = &sink;
     }
+    const struct ing_stats_options stats = {
+        .url = option_or_null(app, OPT_CLICKHOUSE_URL),
+        .user = conf_str(app->conf, OPT_CLICKHOUSE_USER),
+        .password = conf_str(app->conf, OPT_CLICKHOUSE_PASSWORD),
+        .table = conf_str(app->conf, OPT_CLICKHOUSE_TABLE),
+    };
+    if (stats.url)
+        options.stats = &stats;
     return ing_mongo_start(&options, &app->mongo, err);
 }
 

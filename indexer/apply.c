@@ -9,6 +9,7 @@
 #include "base/clock.h"
 
 #include "indexer/fetch.h"
+#include "indexer/stats.h"
 
 struct target { /* a generation that takes the documents */
     uint32_t uid;
@@ -291,6 +292,16 @@ take_doc(void *arg, const bson_t *doc)
             mapped.n_bad ? ING_OUTCOME_PARTIAL : ING_OUTCOME_APPLIED;
 }
 
+/* The emotes of a user that goes are let go. */
+static void
+count_deleted(struct chunk *c, const struct idx_segment *segment, uint32_t doc)
+{
+    struct span text;
+    if (c->m->stats && c->feed->kind == ING_FEED_USERS &&
+        idx_doc_reader_get(c->m->doc_reader, segment, doc, &text, NULL) == RC_OK)
+        ing_stats_deleted(c->m->stats, text, c->m->resume.read_s);
+}
+
 static enum ing_outcome
 delete_document(struct chunk *c, struct span id)
 {
@@ -298,7 +309,11 @@ delete_document(struct chunk *c, struct span id)
     for (unsigned t = 0; t < c->n_targets; t++) {
         uint32_t view, doc;
         const struct idx_collection *held = idx_snapshot_find_uid(c->snapshot, c->targets[t].uid);
-        was_there |= held && idx_collection_find(held, id, &view, &doc);
+        if (held && idx_collection_find(held, id, &view, &doc)) {
+            was_there = true;
+            if (t == 0)
+                count_deleted(c, held->views[view].segment, doc);
+        }
         note_cascade(c, c->targets[t].uid, id, (struct span){0});
         idx_batch_delete(c->batch, c->targets[t].uid, id);
     }
@@ -384,11 +399,15 @@ chunk_submit(struct chunk *c, struct err *err)
     if (c->has_cascades)
         idx_batch_hurry(c->batch);
     put_notes(c);
+    if (m->stats)
+        ing_stats_record(m->stats, c->batch);
     ing_writeback_attach(c->writeback, c->batch);
     c->writeback = NULL;
     idx_reader_end(m->reader);
     idx_doc_reader_reset(m->doc_reader);
     uint64_t ticket = ing_submit_documents(m, &c->batch);
+    if (m->stats)
+        ing_stats_submitted(m->stats, ticket);
     if (ticket)
         m->submitted_ticket = ticket;
     if (ticket && is_relation(c->feed))

@@ -26,11 +26,18 @@ struct ing_sink_options { /* a Typesense cluster to be kept fresh */
 };
 void ing_sink_options_init(struct ing_sink_options *o);
 
+struct ing_stats_options { /* emote statistics for ClickHouse; with ING_WRITEBACK_FULL only */
+    const char *url;       /* http://[user:password@]host:8123[/?database=d] */
+    const char *user, *password; /* NULL or "": as in the URL */
+    const char *table;     /* columns emote_id UUID, date Date, count Int32 */
+};
+
 struct ing_mongo_options {
     struct idx *idx;              /* borrowed */
     const char *uri;              /* with the database's name */
     const struct sch_profile *profile; /* borrowed */
     enum ing_writeback writeback;
+    const struct ing_stats_options *stats; /* NULL: none; its strings are borrowed for good */
     uint64_t coalesce_us;         /* how long dirty keys are gathered; default 5,000 */
     unsigned batch_docs;          /* of a fetch; default 1,000 */
     uint64_t verify_docs_per_s;   /* of the steady comparison; default 0: off */

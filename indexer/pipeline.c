@@ -24,6 +24,8 @@
 
 #include "base/clock.h"
 
+#include "indexer/stats.h"
+
 enum {
     USERS_PER_ROUND = 2000, /* of cascades: keeps other changes fresh */
     SLICE_DOCS = 4000,
@@ -378,6 +380,7 @@ mongo_free(struct ing_mongo *m)
     ing_sink_stop(m->sink);
     ing_writeback_stop(m->writeback);
     ing_verify_close(m->verify);
+    ing_stats_close(m->stats);
     ing_dead_close(m->dead);
     for (size_t i = 0; i < ARRAY_SIZE(m->relations); i++)
         ing_relations_free(m->relations[i]);
@@ -413,6 +416,8 @@ mongo_init(struct ing_mongo *m, struct err *err)
         rc = ing_dead_open(m->options.idx, m->options.metrics, &m->dead, err);
     if (!rc)
         rc = ing_verify_open(m, err);
+    if (!rc && m->options.stats)
+        rc = ing_stats_open(m, &m->stats, err);
     if (rc)
         return rc;
     m->reader = idx_reader_new(m->options.idx);

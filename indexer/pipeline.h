@@ -115,6 +115,7 @@ struct ing_mongo {
     struct ing_writeback_queue *writeback; /* NULL in none mode */
     struct ing_dead *dead;
     struct ing_sink *sink; /* NULL without Typesense */
+    struct ing_stats *stats; /* NULL: no statistics */
     pthread_t stream_thread, apply_thread;
 
     /* Stream thread to apply thread: */

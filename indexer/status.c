@@ -3,6 +3,8 @@
 
 #include "base/clock.h"
 
+#include "indexer/stats.h"
+
 enum { STATUS_LETTERS = 10 }; /* dead letters shown with the status */
 
 void
@@ -338,6 +340,10 @@ ing_mongo_write_status(struct ing_mongo *m, struct buf *out)
     }
     pthread_mutex_unlock(&m->lock);
     put_times(m, out);
+    if (m->stats) {
+        json_put_name(out, "emote_stats");
+        ing_stats_write_status(m->stats, out);
+    }
     json_put_name(out, "dead_letters");
     ing_dead_write(m->dead, STATUS_LETTERS, out);
     if (m->sink)

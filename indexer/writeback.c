@@ -17,6 +17,7 @@
 #include "indexer/event.h"
 #include "indexer/fetch.h"
 #include "indexer/lease.h"
+#include "indexer/stats.h"
 
 enum {
     ROOM_DOCS = 50000,  /* queued before the apply thread waits */
@@ -71,8 +72,11 @@ on_durable(void *arg, enum rc rc)
 void
 ing_writeback_attach(struct ing_writeback_list *list, struct idx_batch *b)
 {
-    if (list)
-        idx_batch_on_durable(b, on_durable, list);
+    if (!list)
+        return;
+    uint32_t event_s = list->queue->m->resume.read_s;
+    list->event_s = event_s ? (int64_t)event_s : (int64_t)(clock_wall_us() / 1000000);
+    idx_batch_on_durable(b, on_durable, list);
 }
 
 void
@@ -137,6 +141,7 @@ struct back { /* the thread's own */
     struct ing_lease lease;
     mongoc_transaction_opt_t *transaction;
     struct metrics_block *metrics;
+    int64_t event_s; /* of the list that is being written */
 };
 
 /* {_id, updated_at: seen} -> {$set: {..., search_updated_at: max(now, seen + 1)}} */
@@ -201,14 +206,24 @@ write_bulk(struct back *b, const struct ing_writeback_item **at, size_t max, siz
     if (!mongoc_client_session_start_transaction(session, b->transaction, &error))
         return ing_source_error(&error, "starting a transaction", err);
     rc = ing_lease_beat(&b->lease, &b->client, err);
+    struct ing_stats *stats = b->m->stats;
+    const struct ing_stats_items items = {*at, end, b->event_s};
+    if (!rc && stats)
+        rc = ing_stats_prepare(stats, &b->client, &items, err);
     if (!rc)
         rc = run_bulk(&b->client, *at, end, err);
-    if (rc)
+    enum ing_stats_end how = ING_STATS_ABORTED;
+    if (rc) {
         (void)mongoc_client_session_abort_transaction(session, NULL); /* dies by itself else */
-    else if (!mongoc_client_session_commit_transaction(session, NULL, &error))
-        rc = ing_source_error(&error, "committing a write-back", err);
-    else
+    } else if (mongoc_client_session_commit_transaction(session, NULL, &error)) {
         *at = end;
+        how = ING_STATS_COMMITTED;
+    } else {
+        rc = ing_source_error(&error, "committing a write-back", err);
+        how = ING_STATS_UNKNOWN;
+    }
+    if (stats)
+        ing_stats_end(stats, how);
     return rc;
 }
 
@@ -235,6 +250,7 @@ write_list(struct back *b, const struct ing_writeback_list *list)
     struct ing_mongo *m = b->m;
     unsigned n_tries = 0;
     size_t max = BULK_OPS;
+    b->event_s = list->event_s;
     for (const struct ing_writeback_item *at = list->items;
          at && !ing_inbox_is_closed(&m->inbox);) {
         struct err err;
@@ -380,6 +396,8 @@ writeback_main(void *arg)
         struct ing_writeback_list *list = pop(q, 200000);
         if (list && is_holder)
             write_list(&b, list);
+        if (!is_holder && m->stats)
+            ing_stats_look(m->stats, &b.client);
         ing_writeback_list_free(list);
         if (!list && is_holder && clock_us() >= sweep_at_us && ing_mongo_is_ready(m)) {
             sweep(m, &b.client);

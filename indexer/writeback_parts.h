@@ -21,6 +21,7 @@ struct ing_writeback_list {
     struct arena arena;
     struct ing_writeback_item *items, **end;
     size_t n;
+    int64_t event_s; /* when it was asked for: the day that statistics count it for */
 };
 
 /* Lists outlive the pipeline when it stops before they are durable: they hold a reference. */

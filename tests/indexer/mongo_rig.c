@@ -101,6 +101,7 @@ rig_open(struct rig *r)
     ing_mongo_options_init(&o);
     o.idx = r->idx;
     o.uri = r->uri;
+    o.stats = r->stats;
     o.profile = &r->profile;
     o.writeback = r->writeback;
     o.sweep_us = r->sweep_us;

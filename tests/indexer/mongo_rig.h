@@ -35,6 +35,7 @@ struct rig {
     struct log *log;
     struct metrics *metrics;
     char *dir;
+    const struct ing_stats_options *stats; /* NULL: none */
     enum ing_writeback writeback;
     uint64_t sweep_us;
     /* While open: */
