@@ -55,6 +55,8 @@ verify_main(void *arg)
             step(v, p);
         save(v);
     }
+    v->saved_us = 0;
+    save(v);
     if (!atomic_load(&m->is_hung))
         ing_client_close(&v->client);
     return NULL;
@@ -66,7 +68,8 @@ static bool
 may_run(struct ing_mongo *m)
 {
     pthread_mutex_lock(&m->lock);
-    bool may = atomic_load(&m->is_ready) && !m->status.is_rebuilding && !m->status.is_scanning;
+    bool may = atomic_load(&m->is_ready) && !m->want_rebuild && !m->status.is_rebuilding &&
+               !m->status.is_scanning;
     pthread_mutex_unlock(&m->lock);
     return may;
 }

@@ -85,7 +85,7 @@ rig_init(struct rig *r, const struct server *s)
 }
 
 void
-rig_open(struct rig *r)
+rig_open_index(struct rig *r)
 {
     struct err err = {0};
     enum rc rc = fs_open_host(r->dir, &r->fs, &err);
@@ -97,6 +97,16 @@ rig_open(struct rig *r)
                                       .metrics = r->metrics};
     if (!rc)
         rc = idx_open(&idx_options, &r->idx, &err);
+    if (rc)
+        fprintf(stderr, "rig_open_index: %s\n", err.text);
+    must(rc == RC_OK);
+}
+
+void
+rig_open(struct rig *r)
+{
+    struct err err = {0};
+    rig_open_index(r);
     struct ing_mongo_options o;
     ing_mongo_options_init(&o);
     o.idx = r->idx;
@@ -104,11 +114,11 @@ rig_open(struct rig *r)
     o.stats = r->stats;
     o.profile = &r->profile;
     o.writeback = r->writeback;
+    o.verify_docs_per_s = r->verify_docs_per_s;
     o.sweep_us = r->sweep_us;
     o.metrics = r->metrics;
     o.log = r->log;
-    if (!rc)
-        rc = ing_mongo_start(&o, &r->m, &err);
+    enum rc rc = ing_mongo_start(&o, &r->m, &err);
     if (rc)
         fprintf(stderr, "rig_open: %s\n", err.text);
     must(rc == RC_OK);

@@ -37,6 +37,7 @@ struct rig {
     char *dir;
     const struct ing_stats_options *stats; /* NULL: none */
     enum ing_writeback writeback;
+    uint64_t verify_docs_per_s;
     uint64_t sweep_us;
     /* While open: */
     struct fs *fs;
@@ -48,6 +49,8 @@ void rig_init(struct rig *r, const struct server *s);
 void rig_fini(struct rig *r); /* closes too; drops the database */
 /* Opens the index directory and starts the pipeline. */
 void rig_open(struct rig *r);
+/* The index alone: for tests that change it behind the pipeline's back. */
+void rig_open_index(struct rig *r);
 /* Stops both as the program does. */
 void rig_close(struct rig *r);
 
