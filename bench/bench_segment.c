@@ -136,12 +136,12 @@ make_doc(struct bench *b, uint32_t i, struct idx_doc *doc, struct buf *json, cha
     memcpy(bytes + 6, &owner, sizeof owner);
     ulid_write(bytes, b->owner_text);
     b->owner = (struct idx_text){NULL, 0, span_of(b->owner_text, ULID_TEXT_N), {0}};
-    b->values[F_NAME] = (struct idx_value){1, {.text = &b->name}};
-    b->values[F_TAGS] = (struct idx_value){n_tags, {.text = b->tags}};
-    b->values[F_OWNER] = (struct idx_value){1, {.text = &b->owner}};
+    b->values[F_NAME] = (struct idx_value){.n = 1, .text = &b->name};
+    b->values[F_TAGS] = (struct idx_value){.n = n_tags, .text = b->tags};
+    b->values[F_OWNER] = (struct idx_value){.n = 1, .text = &b->owner};
     for (uint32_t f = F_SCORE; f < N_FIELDS; f++) {
         b->numbers[f] = (int64_t)(next_random(b) % 100000);
-        b->values[f] = (struct idx_value){1, {.i64 = &b->numbers[f]}};
+        b->values[f] = (struct idx_value){.n = 1, .i64 = &b->numbers[f]};
     }
     buf_clear(json);
     buf_printf(json,
@@ -151,7 +151,8 @@ make_doc(struct bench *b, uint32_t i, struct idx_doc *doc, struct buf *json, cha
                ULID_TEXT_N, id, SPAN_ARG(name), ULID_TEXT_N, b->owner_text,
                (int)b->numbers[F_SCORE], (int)b->numbers[F_AT], (int)b->numbers[F_RANK],
                (int)b->numbers[F_FLAGS], (int)b->numbers[F_COUNT]);
-    *doc = (struct idx_doc){span_of(id, ULID_TEXT_N), 0, buf_span(json), b->values};
+    *doc = (struct idx_doc){
+        .id = span_of(id, ULID_TEXT_N), .json = buf_span(json), .values = b->values};
 }
 
 /* ---- what is measured ---- */

@@ -8,6 +8,7 @@
 
 #include "index/docs.h"
 #include "index/field.h"
+#include "index/gaps.h"
 #include "index/ids.h"
 #include "index/order.h"
 #include "index/parts.h"
@@ -27,13 +28,18 @@ struct field {
     struct idx_column_out column;
 };
 
+struct doc_end {
+    size_t at;
+    bool has_gaps;
+};
+
 struct idx_builder {
     const struct sch_collection *schema;
     struct field *fields; /* n_fields of the schema */
     struct idx_ids_out ids;
     struct idx_docs_out docs;
-    struct buf json; /* of all documents, as it came: compressed when finishing */
-    size_t *ends;    /* where each document's json ends */
+    struct buf json;      /* of all documents, as they are stored: compressed when finishing */
+    struct doc_end *ends; /* of each document in json */
     size_t cap_ends;
     struct idx_terms_out out;
     struct buf seqs;
@@ -52,6 +58,7 @@ idx_builder_new(const struct sch_collection *schema, bool is_compressed)
         const struct sch_field *f = &schema->fields[i];
         for (int kind = 0; kind < IDX_TERMS_KIND_N; kind++)
             b->fields[i].lists[kind].is_used = idx_field_has_terms(f, (enum idx_terms_kind)kind);
+        b->fields[i].lists[IDX_VALUE].vocab.may_pack = true;
         b->fields[i].has_column = idx_field_has_column(f);
         b->fields[i].column.type = f->type;
         b->fields[i].column.is_array = f->flags & SCH_ARRAY;
@@ -97,15 +104,12 @@ idx_builder_n_bytes(const struct idx_builder *b)
 
 /* ---- adding ---- */
 
-/* A vocabulary entry takes about this much beside its text. */
-enum { TERM_BYTES = 32 };
-
 static void
 put_term(struct idx_builder *b, struct lists *l, struct span term)
 {
-    uint32_t n = l->vocab.n, number = idx_vocab_put(&l->vocab, term);
-    idx_u32s_put(&l->ords, number);
-    b->n_bytes += 8 + (number == n ? term.n + TERM_BYTES : 0);
+    size_t n_before = idx_vocab_n_bytes(&l->vocab);
+    idx_u32s_put(&l->ords, idx_vocab_put(&l->vocab, term));
+    b->n_bytes += 8 + (idx_vocab_n_bytes(&l->vocab) - n_before);
 }
 
 static void
@@ -128,41 +132,48 @@ put_element(struct idx_builder *b, struct lists *l, const struct idx_text *text,
     idx_u32s_put(&l->ords, IDX_ELEMENT_END);
 }
 
-/* For IDX_VALUE. */
 static void
-put_values(struct idx_builder *b, struct lists *l, const struct idx_text *text, uint32_t n)
+put_value_group(struct lists *l, const struct idx_text *text, uint32_t n, uint32_t *numbers)
 {
     struct span terms[IDX_VOCAB_GROUP];
-    uint32_t numbers[IDX_VOCAB_GROUP];
+    for (uint32_t i = 0; i < n; i++) {
+        terms[i] = text[i].value;
+        if (terms[i].n > IDX_VALUE_MAX)
+            terms[i].n = IDX_VALUE_MAX;
+    }
+    idx_vocab_put_group(&l->vocab, terms, n, numbers);
+}
+
+/* For IDX_VALUE, whose elements are single terms: they need no ends. */
+static void
+put_values(struct idx_builder *b, struct lists *l, const struct idx_value *v, uint32_t n)
+{
+    size_t n_before = idx_vocab_n_bytes(&l->vocab);
+    idx_u32s_reserve(&l->ords, n);
+    uint32_t *numbers = l->ords.p + l->ords.n;
     for (uint32_t first = 0; first < n; first += IDX_VOCAB_GROUP) {
         uint32_t n_terms = n - first < IDX_VOCAB_GROUP ? n - first : IDX_VOCAB_GROUP;
-        uint32_t n_before = l->vocab.n;
-        size_t n_text = l->vocab.text.n;
-        for (uint32_t i = 0; i < n_terms; i++) {
-            terms[i] = text[first + i].value;
-            if (terms[i].n > IDX_VALUE_MAX)
-                terms[i].n = IDX_VALUE_MAX;
-        }
-        idx_vocab_put_group(&l->vocab, terms, n_terms, numbers);
-        for (uint32_t i = 0; i < n_terms; i++) {
-            idx_u32s_put(&l->ords, numbers[i]);
-            idx_u32s_put(&l->ords, IDX_ELEMENT_END);
-        }
-        b->n_bytes += 8 * (size_t)n_terms + (l->vocab.text.n - n_text) +
-                      (size_t)(l->vocab.n - n_before) * TERM_BYTES;
+        if (v->is_ulids)
+            idx_vocab_put_ulids(&l->vocab, v->ulids + (size_t)first * ULID_BYTES_N, n_terms,
+                                numbers + first);
+        else
+            put_value_group(l, v->text + first, n_terms, numbers + first);
     }
+    l->ords.n += n;
+    b->n_bytes += 4 * (size_t)n + (idx_vocab_n_bytes(&l->vocab) - n_before);
 }
 
 static void
 put_text(struct idx_builder *b, struct field *f, const struct idx_value *v, bool is_array)
 {
     uint32_t n = is_array || v->n == 0 ? v->n : 1;
+    must(!v->is_ulids || !(f->lists[IDX_TEXT].is_used || f->lists[IDX_SORT].is_used));
     for (int kind = 0; kind < IDX_TERMS_KIND_N; kind++) {
         struct lists *l = &f->lists[kind];
         if (!l->is_used)
             continue;
         if (kind == IDX_VALUE)
-            put_values(b, l, v->text, n);
+            put_values(b, l, v, n);
         for (uint32_t i = 0; kind != IDX_VALUE && i < n; i++)
             put_element(b, l, &v->text[i], (enum idx_terms_kind)kind);
         idx_u32s_put(&l->ends, (uint32_t)l->ords.n);
@@ -177,9 +188,9 @@ idx_builder_add(struct idx_builder *b, const struct idx_doc *doc)
     idx_ids_put(&b->ids, doc->id);
     if (b->schema->tie == SCH_TIE_SEQ)
         buf_put_u64(&b->seqs, doc->seq);
-    buf_put_span(&b->json, doc->json);
+    idx_stored_put(doc, &b->json);
     b->ends = xgrow(b->ends, &b->cap_ends, b->n_docs + (size_t)1, sizeof b->ends[0]);
-    b->ends[b->n_docs] = b->json.n;
+    b->ends[b->n_docs] = (struct doc_end){b->json.n, doc->n_gaps > 0};
     b->n_bytes += 48;
     for (uint32_t i = 0; i < b->schema->n_fields; i++) {
         struct field *f = &b->fields[i];
@@ -262,6 +273,23 @@ put_lists(struct idx_forward_out *out, struct lists *l, const uint32_t *rank)
 /* Sorted terms are far from each other: their texts are fetched so many before. */
 enum { AHEAD = 8 };
 
+static void
+put_dict(struct idx_dict_out *out, const struct idx_vocab *v, const uint32_t *order)
+{
+    unsigned char ulid[ULID_BYTES_N];
+    bool is_packed = idx_vocab_is_packed(v);
+    for (uint32_t i = 0; i < v->n; i++) {
+        if (is_packed) {
+            idx_ulid_bytes(v->ulids.keys[order[i]], ulid);
+            idx_dict_put_ulid(out, ulid);
+            continue;
+        }
+        if (i + AHEAD < v->n)
+            __builtin_prefetch(idx_vocab_get(v, order[i + AHEAD]).p);
+        idx_dict_put(out, idx_vocab_get(v, order[i]));
+    }
+}
+
 static enum rc
 write_terms(struct idx_builder *b, struct idx_layout *layout, uint32_t field,
             enum idx_terms_kind kind, struct err *err)
@@ -273,11 +301,7 @@ write_terms(struct idx_builder *b, struct idx_layout *layout, uint32_t field,
     b->out.lists.mode = idx_forward_mode(kind, b->schema->fields[field].flags & SCH_ARRAY);
     uint32_t *order = xmalloc((size_t)2 * l->vocab.n * sizeof *order), *rank = order + l->vocab.n;
     idx_vocab_sort(&l->vocab, order, rank);
-    for (uint32_t i = 0; i < l->vocab.n; i++) {
-        if (i + AHEAD < l->vocab.n)
-            __builtin_prefetch(idx_vocab_get(&l->vocab, order[i + AHEAD]).p);
-        idx_dict_put(&b->out.dict, idx_vocab_get(&l->vocab, order[i]));
-    }
+    put_dict(&b->out.dict, &l->vocab, order);
     if (kind != IDX_SORT)
         put_sets(&b->out.sets, l, order);
     put_lists(&b->out.lists, l, rank);
@@ -303,8 +327,10 @@ write_docs(struct idx_builder *b, struct idx_layout *l, struct err *err)
     size_t begin = 0;
     idx_layout_open(l);
     for (uint32_t i = 0; rc == RC_OK && i < b->n_docs; i++) {
-        rc = idx_docs_put(&b->docs, span_of(b->json.p + begin, b->ends[i] - begin), l->out, err);
-        begin = b->ends[i];
+        const struct doc_end *end = &b->ends[i];
+        struct idx_stored doc = {span_of(b->json.p + begin, end->at - begin), end->has_gaps};
+        rc = idx_docs_put(&b->docs, doc, l->out, err);
+        begin = end->at;
     }
     if (rc == RC_OK)
         rc = idx_docs_flush(&b->docs, l->out, err);

@@ -73,6 +73,8 @@ struct idx_doc_reader {
     struct span raw; /* the block: in the segment, or in text */
     struct buf text;
     ZSTD_DCtx *zstd;
+    struct buf whole; /* a document whose gaps were filled */
+    struct idx_u32s ords;
 };
 
 struct idx_doc_reader *
@@ -88,6 +90,8 @@ idx_doc_reader_free(struct idx_doc_reader *r)
         return;
     ZSTD_freeDCtx(r->zstd);
     buf_fini(&r->text);
+    buf_fini(&r->whole);
+    idx_u32s_fini(&r->ords);
     free(r);
 }
 
@@ -128,9 +132,17 @@ load_block(struct idx_doc_reader *r, const struct idx_docs *d, uint32_t i, struc
     return rc;
 }
 
+/* What is corrupt in a segment is remembered by it. */
+static enum rc
+set_corrupt(const struct idx_segment *s, struct err *err, const char *text)
+{
+    atomic_store_explicit(&s->health->is_corrupt, 1, memory_order_relaxed);
+    return err_set(err, RC_CORRUPT, "%s", text);
+}
+
 enum rc
-idx_doc_reader_get(struct idx_doc_reader *r, const struct idx_segment *s, uint32_t doc,
-                   struct span *json, struct err *err)
+idx_doc_reader_stored(struct idx_doc_reader *r, const struct idx_segment *s, uint32_t doc,
+                      struct idx_stored *out, struct err *err)
 {
     must(doc < s->n_docs);
     if (!idx_section_good(s->doc_rows))
@@ -146,12 +158,31 @@ idx_doc_reader_get(struct idx_doc_reader *r, const struct idx_segment *s, uint32
     }
     uint32_t k = doc - r->block.first;
     struct span texts = span_from(r->raw, (size_t)r->block.n * sizeof(uint32_t));
-    uint32_t begin = k ? load_u32(r->raw.p + (size_t)4 * (k - 1)) : 0;
+    uint32_t begin = k ? load_u32(r->raw.p + (size_t)4 * (k - 1)) & ~SEG_END_GAPS : 0;
     uint32_t end = load_u32(r->raw.p + (size_t)4 * k);
-    if (begin > end || end > texts.n) {
-        atomic_store_explicit(&s->health->is_corrupt, 1, memory_order_relaxed);
-        return err_set(err, RC_CORRUPT, "a stored document lies outside its block");
+    bool has_gaps = end & SEG_END_GAPS;
+    end &= ~SEG_END_GAPS;
+    if (begin > end || end > texts.n)
+        return set_corrupt(s, err, "a stored document lies outside its block");
+    *out = (struct idx_stored){span_of(texts.p + begin, end - begin), has_gaps};
+    return RC_OK;
+}
+
+enum rc
+idx_doc_reader_get(struct idx_doc_reader *r, const struct idx_segment *s, uint32_t doc,
+                   struct span *json, struct err *err)
+{
+    struct idx_stored stored;
+    enum rc rc = idx_doc_reader_stored(r, s, doc, &stored, err);
+    if (rc != RC_OK)
+        return rc;
+    if (!stored.has_gaps) {
+        *json = stored.bytes;
+        return RC_OK;
     }
-    *json = span_of(texts.p + begin, end - begin);
+    buf_clear(&r->whole);
+    if (!idx_stored_fill(s, doc, stored.bytes, &r->ords, &r->whole))
+        return set_corrupt(s, err, "the gaps of a stored document cannot be filled");
+    *json = buf_span(&r->whole);
     return RC_OK;
 }

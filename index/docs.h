@@ -5,6 +5,7 @@
 #ifndef TAILFIN_INDEX_DOCS_H
 #define TAILFIN_INDEX_DOCS_H
 
+#include "index/gaps.h"
 #include "index/layout.h"
 #include "index/vec.h"
 
@@ -30,6 +31,9 @@ uint32_t idx_docs_find(const struct idx_docs *d, uint32_t doc);
 /* The stored bytes after their checksum; RC_CORRUPT. */
 MUST_USE enum rc idx_docs_stored(const struct idx_docs *d, const struct idx_doc_block *b,
                                  struct span *stored, struct err *err);
+/* As idx_doc_reader_get, but as it is stored: what a merge carries over. Borrowed as there. */
+MUST_USE enum rc idx_doc_reader_stored(struct idx_doc_reader *r, const struct idx_segment *s,
+                                       uint32_t doc, struct idx_stored *out, struct err *err);
 
 /* ---- writing ---- */
 
@@ -45,7 +49,7 @@ struct idx_docs_out { /* is_compressed is set first; all else zero is empty */
 };
 
 /* Adds a document; closed blocks are appended to *bytes. Documents above 1 GB: RC_LIMIT. */
-MUST_USE enum rc idx_docs_put(struct idx_docs_out *o, struct span json, struct buf *bytes,
+MUST_USE enum rc idx_docs_put(struct idx_docs_out *o, struct idx_stored doc, struct buf *bytes,
                               struct err *err);
 /* Notes a whole stored block of another segment, whose bytes the caller appends as they are. */
 void idx_docs_put_block(struct idx_docs_out *o, const struct idx_doc_block *b);

@@ -68,12 +68,13 @@ idx_docs_flush(struct idx_docs_out *o, struct buf *bytes, struct err *err)
 }
 
 enum rc
-idx_docs_put(struct idx_docs_out *o, struct span json, struct buf *bytes, struct err *err)
+idx_docs_put(struct idx_docs_out *o, struct idx_stored doc, struct buf *bytes, struct err *err)
 {
-    if (json.n > DOC_MAX)
-        return err_set(err, RC_LIMIT, "a document of %zu bytes is above the limit of 1 GB", json.n);
-    buf_put_span(&o->raw, json);
-    idx_u32s_put(&o->ends, (uint32_t)o->raw.n);
+    if (doc.bytes.n > DOC_MAX)
+        return err_set(err, RC_LIMIT, "a document of %zu bytes is above the limit of 1 GB",
+                       doc.bytes.n);
+    buf_put_span(&o->raw, doc.bytes);
+    idx_u32s_put(&o->ends, (uint32_t)o->raw.n | (doc.has_gaps ? SEG_END_GAPS : 0));
     return o->raw.n >= SEG_DOC_BLOCK_N ? idx_docs_flush(o, bytes, err) : RC_OK;
 }
 

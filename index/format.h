@@ -65,6 +65,9 @@ enum {
     SEG_DOC_ROW_N = 32,          /* bytes of a row of SEG_DOC_BLOCKS */
 };
 
+/* Where a stored document ends, in its block: this bit set, it begins with its gaps. */
+#define SEG_END_GAPS 0x80000000u
+
 /* Postings entry: this bit clear: the only document; set: offset of the record in 4 bytes. */
 #define SEG_ENTRY_RECORD 0x80000000u
 

@@ -80,22 +80,23 @@ merge_block(struct doc_merge *w, const struct idx_merge_input *in, uint32_t i, s
     uint32_t n_live = count_live(in, b.first, b.n);
     bool is_packed = b.stored_n < b.raw_n || !w->out.is_compressed;
     bool is_full = is_packed && b.raw_n >= SEG_DOC_BLOCK_N;
-    struct span text;
+    struct span stored;
+    struct idx_stored one;
     enum rc rc = RC_OK;
     if (n_live == b.n && is_full) {
-        rc = idx_docs_stored(&in->segment->docs, &b, &text, err);
+        rc = idx_docs_stored(&in->segment->docs, &b, &stored, err);
         if (rc == RC_OK)
             rc = idx_docs_flush(&w->out, bytes, err);
         if (rc == RC_OK)
-            take_block(w, in, &b, text);
+            take_block(w, in, &b, stored);
         return rc;
     }
     for (uint32_t doc = b.first; rc == RC_OK && n_live && doc < b.first + b.n; doc++) {
         if (in->new_doc[doc] == UINT32_MAX)
             continue;
-        rc = idx_doc_reader_get(w->reader, in->segment, doc, &text, err);
+        rc = idx_doc_reader_stored(w->reader, in->segment, doc, &one, err);
         if (rc == RC_OK)
-            rc = idx_docs_put(&w->out, text, bytes, err);
+            rc = idx_docs_put(&w->out, one, bytes, err);
     }
     return rc;
 }

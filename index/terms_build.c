@@ -48,6 +48,19 @@ idx_dict_put(struct idx_dict_out *o, struct span term)
     put_coded(o, term);
 }
 
+void
+idx_dict_put_ulid(struct idx_dict_out *o, const unsigned char ulid[ULID_BYTES_N])
+{
+    char text[ULID_TEXT_N];
+    o->n++;
+    if (!o->has_other) {
+        buf_put(&o->ulids, ulid, ULID_BYTES_N);
+        return;
+    }
+    ulid_write(ulid, text);
+    put_coded(o, span_of(text, sizeof text));
+}
+
 enum rc
 idx_dict_write(struct idx_dict_out *o, struct idx_layout *l, struct idx_row row, bool may_pack,
                struct err *err)

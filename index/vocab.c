@@ -3,8 +3,6 @@
 #include "base/hash.h"
 #include "base/must.h"
 
-#include "index/terms.h"
-
 struct idx_vocab_slot { /* number + 1 (0: empty) and a part of the hash */
     uint32_t number, hash;
 };
@@ -56,18 +54,21 @@ put_hashed(struct idx_vocab *v, struct span term, uint32_t hash)
 uint32_t
 idx_vocab_put(struct idx_vocab *v, struct span term)
 {
-    return put_hashed(v, term, (uint32_t)hash64(term));
+    uint32_t number;
+    if (!idx_vocab_is_packed(v))
+        return put_hashed(v, term, (uint32_t)hash64(term));
+    idx_vocab_put_group(v, &term, 1, &number);
+    return number;
 }
 
 /*
  * A large vocabulary does not fit the caches, and a term needs three places of
  * it, each found by the one before: those of a group are fetched side by side.
  */
-void
-idx_vocab_put_group(struct idx_vocab *v, const struct span *terms, uint32_t n, uint32_t *numbers)
+static void
+put_texts(struct idx_vocab *v, const struct span *terms, uint32_t n, uint32_t *numbers)
 {
     uint32_t hashes[IDX_VOCAB_GROUP], mask = v->n_slots - 1;
-    must(n <= IDX_VOCAB_GROUP);
     for (uint32_t i = 0; i < n; i++) {
         hashes[i] = (uint32_t)hash64(terms[i]);
         if (v->slots)
@@ -84,75 +85,70 @@ idx_vocab_put_group(struct idx_vocab *v, const struct span *terms, uint32_t n, u
         numbers[i] = put_hashed(v, terms[i], hashes[i]);
 }
 
-/* ---- sorting ---- */
+/* ---- ULIDs ---- */
 
-struct sortee {
-    uint64_t head; /* bytes behind what all terms begin with: decide nearly always */
-    uint32_t number;
-};
-
-/* How many leading bytes all terms have in common. */
-static size_t
-common_prefix(const struct idx_vocab *v)
+/* The first term that is none: what is known becomes text, under the same numbers. */
+static void
+unpack(struct idx_vocab *v)
 {
-    struct span first = v->n ? idx_vocab_get(v, 0) : (struct span){0};
-    for (uint32_t i = 1; first.n > 0 && i < v->n; i++) {
-        struct span term = idx_vocab_get(v, i);
-        if (term.n < first.n)
-            first.n = term.n;
-        while (memcmp(term.p, first.p, first.n) != 0)
-            first.n--;
+    uint32_t n = v->n;
+    v->has_text = true;
+    v->n = 0;
+    for (uint32_t i = 0; i < n; i++) {
+        unsigned char bytes[ULID_BYTES_N];
+        char text[ULID_TEXT_N];
+        idx_ulid_bytes(v->ulids.keys[i], bytes);
+        ulid_write(bytes, text);
+        struct span term = span_of(text, sizeof text);
+        uint32_t number = put_hashed(v, term, (uint32_t)hash64(term));
+        must(number == i);
     }
-    return first.n;
-}
-
-/* By head, least significant byte first; bytes that are the same everywhere are skipped. */
-static struct sortee *
-sort_heads(struct sortee *from, struct sortee *to, uint32_t n)
-{
-    for (unsigned shift = 0; shift < 64; shift += 8) {
-        uint32_t starts[257] = {0};
-        for (uint32_t i = 0; i < n; i++)
-            starts[(from[i].head >> shift & 0xff) + 1]++;
-        if (n == 0 || starts[(from[0].head >> shift & 0xff) + 1] == n)
-            continue;
-        for (unsigned b = 0; b < 256; b++)
-            starts[b + 1] += starts[b];
-        for (uint32_t i = 0; i < n; i++)
-            to[starts[from[i].head >> shift & 0xff]++] = from[i];
-        struct sortee *swap = from;
-        from = to;
-        to = swap;
-    }
-    return from;
-}
-
-static int
-compare(const void *x, const void *y, void *vocab)
-{
-    const struct sortee *a = x, *b = y;
-    return span_cmp(idx_vocab_get(vocab, a->number), idx_vocab_get(vocab, b->number));
+    idx_ulids_clear(&v->ulids);
 }
 
 void
-idx_vocab_sort(struct idx_vocab *v, uint32_t *order, uint32_t *rank)
+idx_vocab_put_group(struct idx_vocab *v, const struct span *terms, uint32_t n, uint32_t *numbers)
 {
-    struct sortee *both = xmalloc((size_t)2 * v->n * sizeof *both);
-    size_t prefix = common_prefix(v);
-    for (uint32_t i = 0; i < v->n; i++)
-        both[i] = (struct sortee){idx_head_of(span_from(idx_vocab_get(v, i), prefix)), i};
-    struct sortee *all = sort_heads(both, both + v->n, v->n);
-    for (uint32_t begin = 0, end; begin < v->n; begin = end) {
-        for (end = begin + 1; end < v->n && all[end].head == all[begin].head;)
-            end++;
-        if (end - begin > 1)
-            qsort_r(all + begin, end - begin, sizeof *all, compare, v);
+    unsigned char ulids[IDX_VOCAB_GROUP * ULID_BYTES_N];
+    uint32_t n_ulids = 0;
+    must(n <= IDX_VOCAB_GROUP);
+    if (idx_vocab_is_packed(v)) {
+        while (n_ulids < n && ulid_read(terms[n_ulids], ulids + n_ulids * (size_t)ULID_BYTES_N))
+            n_ulids++;
+        if (n_ulids == n) {
+            idx_vocab_put_ulids(v, ulids, n, numbers);
+            return;
+        }
+        unpack(v);
     }
-    for (uint32_t i = 0; i < v->n; i++) {
-        order[i] = all[i].number;
-        rank[all[i].number] = i;
+    put_texts(v, terms, n, numbers);
+}
+
+void
+idx_vocab_put_ulids(struct idx_vocab *v, const unsigned char *ulids, uint32_t n, uint32_t *numbers)
+{
+    char texts[IDX_VOCAB_GROUP][ULID_TEXT_N];
+    struct span terms[IDX_VOCAB_GROUP];
+    must(n <= IDX_VOCAB_GROUP);
+    if (idx_vocab_is_packed(v)) {
+        idx_ulids_put_group(&v->ulids, ulids, n, numbers);
+        v->n = v->ulids.n;
+        return;
     }
-    free(both);
+    for (uint32_t i = 0; i < n; i++) {
+        ulid_write(ulids + i * (size_t)ULID_BYTES_N, texts[i]);
+        terms[i] = span_of(texts[i], ULID_TEXT_N);
+    }
+    put_texts(v, terms, n, numbers);
+}
+
+/* ---- the whole ---- */
+
+size_t
+idx_vocab_n_bytes(const struct idx_vocab *v)
+{
+    enum { ENTRY = 32 }; /* packed or not, its slots included */
+    return v->text.n + (size_t)v->n * ENTRY;
 }
 
 void
@@ -163,11 +159,13 @@ idx_vocab_clear(struct idx_vocab *v)
         free(v->slots);
         v->slots = NULL;
         v->n_slots = 0;
-    } else if (v->n) {
+    } else if (v->slots && v->n) {
         memset(v->slots, 0, v->n_slots * sizeof *v->slots);
     }
     buf_clear(&v->text);
+    idx_ulids_clear(&v->ulids);
     v->n = 0;
+    v->has_text = false;
 }
 
 void
@@ -176,5 +174,6 @@ idx_vocab_fini(struct idx_vocab *v)
     free(v->slots);
     free(v->terms);
     buf_fini(&v->text);
+    idx_ulids_fini(&v->ulids);
     *v = (struct idx_vocab){0};
 }

@@ -53,14 +53,28 @@ struct idx_value { /* of one field; n = 0: missing (or an empty array) */
         const int64_t *i64; /* SCH_INT64, SCH_INT32 (cut to 32 bits by the index), SCH_BOOL 0/1 */
         const double *f64;           /* SCH_FLOAT */
         const struct idx_text *text; /* SCH_STRING */
+        const unsigned char *ulids;  /* SCH_STRING that has IDX_VALUE only: 16 bytes each */
     };
+    bool is_ulids;
+};
+
+/*
+ * A place in a document's JSON where an array of strings is left out, brackets
+ * and all: readers see the values of the field there. They must be is_ulids.
+ * What is long in some collections is then stored once instead of twice.
+ */
+struct idx_gap {
+    uint32_t at; /* byte of json before which it belongs */
+    uint32_t field;
 };
 
 struct idx_doc {
     struct span id;   /* 1..IDX_ID_MAX bytes */
     uint64_t seq;     /* SCH_TIE_SEQ: for a new id; a live document of that id keeps its own */
-    struct span json; /* stored as is; any bytes */
+    struct span json; /* stored as is but for the gaps; any bytes */
     const struct idx_value *values; /* one per field of the schema, in its order */
+    const struct idx_gap *gaps;     /* ascending by `at`; NULL: none */
+    uint32_t n_gaps;
 };
 
 struct idx_batch;

@@ -217,7 +217,8 @@ static enum rc
 map_for(struct chunk *c, const struct target *target, const bson_t *doc, struct ing_mapped *mapped,
         struct err *err)
 {
-    struct ing_mapping_env env = {.now_ms = c->now_ms, .arena = idx_batch_arena(c->batch)};
+    struct ing_mapping_env env = {
+        .now_ms = c->now_ms, .arena = idx_batch_arena(c->batch), .may_elide = c->is_scan};
     if (ing_mapping_has_relations(c->feed->mapping)) {
         struct ing_relation_uids uids;
         env.relations = c->m->relations[target->is_aside];

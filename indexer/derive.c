@@ -125,7 +125,14 @@ static void
 derive_emotes(struct ing_run *run, const struct ing_rule *rule, struct ing_values *out)
 {
     const struct ing_user_derived *user = user_of(run, rule);
-    put_texts(user->emotes, user->n_emotes, out);
+    if (!user->ulids || !rule->may_pack) {
+        put_texts(ing_user_emotes(user, run->arena), user->n_emotes, out);
+        return;
+    }
+    out->is_ulids = true;
+    out->ulids = user->ulids;
+    out->n = user->n_emotes;
+    out->cap = user->n_emotes;
 }
 
 static void

@@ -230,7 +230,9 @@ fill_values(struct ing_run *run)
     for (uint32_t i = 0; i < m->schema->n_fields; i++) {
         const struct sch_field *field = &m->schema->fields[i];
         const struct ing_values *v = &run->values[i];
-        if (field->type == SCH_STRING)
+        if (v->is_ulids && v->n > 0)
+            values[i] = (struct idx_value){.n = v->n, .ulids = v->ulids, .is_ulids = true};
+        else if (field->type == SCH_STRING)
             ing_value_strings(field, &m->analyzer, v->text, v->n, run->arena, &values[i]);
         else if (field->type == SCH_FLOAT)
             values[i] = (struct idx_value){.n = v->n, .f64 = v->real};
@@ -252,6 +254,7 @@ ing_mapping_run(const struct ing_mapping *m, const bson_t *doc, const struct ing
                           .arena = env->arena,
                           .relations = env->relations,
                           .now_ms = env->now_ms,
+                          .may_elide = env->may_elide,
                           .slots = slots,
                           .is_set = is_set,
                           .out = &mapped};
@@ -268,6 +271,8 @@ ing_mapping_run(const struct ing_mapping *m, const bson_t *doc, const struct ing
     mapped.doc = (struct idx_doc){.id = run.id, .json = ing_json_write(&run)};
     if (!env->wants_json_only)
         mapped.doc.values = fill_values(&run);
+    mapped.doc.gaps = run.gaps;
+    mapped.doc.n_gaps = run.n_gaps;
     mapped.derived = run.user;
     *out = mapped;
     return RC_OK;

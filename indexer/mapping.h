@@ -87,6 +87,7 @@ struct ing_mapping_env {             /* what a document is mapped with */
                                         refer to; NULL: nothing is granted to anyone */
     uint64_t now_ms;
     struct arena *arena;  /* for the result */
+    bool may_elide;       /* the text may have gaps, for the index to fill */
     bool wants_json_only; /* the result's values stay NULL: it is compared, not put */
 };
 

@@ -238,6 +238,8 @@ ing_rule_compile(const struct sch_field *field, struct ing_paths *paths, struct 
     *out = (struct ing_rule){.field = field, .slot = -1, .when_slot = -1};
     out->is_required = !(field->flags & (SCH_OPTIONAL | SCH_ARRAY));
     out->json_name = json_name(field->name, arena);
+    out->may_pack = field->type == SCH_STRING && (field->flags & SCH_ARRAY) &&
+                    (field->flags & SCH_INDEXED) && (field->flags & SCH_EXACT);
     for (size_t i = 0; i < ING_DERIVE_PATHS; i++)
         out->slots[i] = -1;
     enum rc rc;

@@ -4,6 +4,7 @@
  * without a check per byte.
  */
 #include "base/bytes.h"
+#include "base/ulid.h"
 
 #include "indexer/mapping_parts.h"
 
@@ -69,6 +70,8 @@ field_bound(const struct ing_rule *rule, const struct ing_values *v)
         return n + v->n * (size_t)(REAL_BYTES_MAX + 1);
     if (rule->field->type != SCH_STRING)
         return n + v->n * (size_t)(NUMBER_BYTES_MAX + 1);
+    if (v->is_ulids)
+        return n + v->n * (size_t)(ULID_TEXT_N + 3);
     for (uint32_t i = 0; i < v->n; i++)
         n += text_bound(v->text[i]) + 1;
     return n;
@@ -107,6 +110,15 @@ put_text(struct out *out, struct span s)
 }
 
 static void
+put_ulid(struct out *out, const unsigned char *id)
+{
+    *out->at++ = '"';
+    ulid_write(id, out->at);
+    out->at += ULID_TEXT_N;
+    *out->at++ = '"';
+}
+
+static void
 put_number(struct out *out, int64_t v)
 {
     char digits[NUMBER_BYTES_MAX];
@@ -139,7 +151,9 @@ put_real(struct out *out, double v)
 static void
 put_element(struct out *out, enum sch_type type, const struct ing_values *v, uint32_t i)
 {
-    if (type == SCH_STRING)
+    if (v->is_ulids)
+        put_ulid(out, v->ulids + (size_t)i * ULID_BYTES_N);
+    else if (type == SCH_STRING)
         put_text(out, v->text[i]);
     else if (type == SCH_FLOAT)
         put_real(out, v->real[i]);
@@ -167,15 +181,42 @@ put_field(struct out *out, const struct ing_rule *rule, const struct ing_values 
         *out->at++ = ']';
 }
 
-struct span
-ing_json_write(const struct ing_run *run)
+/* Whether the index can tell readers what is in the field. */
+static bool
+is_elided(const struct ing_run *run, const struct ing_values *v)
+{
+    return run->may_elide && v->is_ulids && v->n > 0;
+}
+
+static size_t
+document_bound(const struct ing_run *run)
 {
     const struct ing_mapping *m = run->m;
-    size_t n_max = sizeof "{\"id\":,}" + text_bound(run->id);
+    size_t n = sizeof "{\"id\":,}" + text_bound(run->id);
     for (uint32_t i = 0; i < m->schema->n_fields; i++) {
-        if (is_shown(&m->rules[i], &run->values[i]))
-            n_max += field_bound(&m->rules[i], &run->values[i]);
+        const struct ing_rule *rule = &m->rules[i];
+        const struct ing_values *v = &run->values[i];
+        if (is_elided(run, v))
+            n += rule->json_name.n + 1;
+        else if (is_shown(rule, v))
+            n += field_bound(rule, v);
     }
+    return n;
+}
+
+static void
+put_gap(struct ing_run *run, uint32_t field, size_t at)
+{
+    if (!run->gaps)
+        run->gaps = arena_alloc(run->arena, run->m->schema->n_fields * sizeof *run->gaps);
+    run->gaps[run->n_gaps++] = (struct idx_gap){(uint32_t)at, field};
+}
+
+struct span
+ing_json_write(struct ing_run *run)
+{
+    const struct ing_mapping *m = run->m;
+    size_t n_max = document_bound(run);
     char *begin = arena_alloc(run->arena, n_max);
     struct out out = {.at = begin};
     *out.at++ = '{';
@@ -185,6 +226,11 @@ ing_json_write(const struct ing_run *run)
             continue;
         if (out.at - begin > 1)
             *out.at++ = ',';
+        if (field >= 0 && is_elided(run, &run->values[field])) {
+            put(&out, m->rules[field].json_name.p, m->rules[field].json_name.n);
+            put_gap(run, (uint32_t)field, (size_t)(out.at - begin));
+            continue;
+        }
         if (field >= 0) {
             put_field(&out, &m->rules[field], &run->values[field]);
             continue;

@@ -107,6 +107,7 @@ struct ing_rule {
     bool is_required;  /* a missing value is worth telling */
     bool is_set;       /* sorted, distinct */
     bool has_elements; /* the path goes into an array */
+    bool may_pack;     /* ULIDs may be left as 16 bytes: an array that is exact */
     int32_t slot;      /* -1: none */
     uint32_t n_tails;
     struct ing_tail tails[ING_TAILS_MAX];
@@ -173,9 +174,11 @@ struct ing_mapping {
 /* What a field was found to be. Elements are borrowed from document and arena. */
 struct ing_values {
     uint32_t n;
+    bool is_ulids; /* where the rule may pack */
     size_t cap;
     union {
         struct span *text;
+        unsigned char *ulids; /* ULID_BYTES_N each */
         int64_t *number;
         double *real;
     };
@@ -200,6 +203,9 @@ struct ing_run {
     struct ing_user_derived *user; /* made when first asked for */
     struct ing_event *event;       /* the same */
     struct ing_mapped *out;
+    bool may_elide;       /* packed arrays are left out of the text, */
+    struct idx_gap *gaps; /* here */
+    uint32_t n_gaps;
 };
 
 /* Counts a field whose value is not what it should be; the first one is kept with its reason. */
@@ -207,7 +213,8 @@ void ing_run_bad(struct ing_run *run, const struct ing_rule *rule, const char *r
 /* The slot's iterator; NULL if the document lacks it or it is null. */
 bson_iter_t *ing_run_slot(struct ing_run *run, int32_t slot);
 
-/* Appends one element. */
+/* Appends one element. Of one value's elements all are ULIDs or none. */
+void ing_values_ulid(struct ing_run *run, struct ing_values *v, const unsigned char *id);
 void ing_values_text(struct ing_run *run, struct ing_values *v, struct span text);
 void ing_values_number(struct ing_run *run, struct ing_values *v, int64_t number);
 void ing_values_real(struct ing_run *run, struct ing_values *v, double real);
@@ -235,7 +242,7 @@ bool ing_bson_real(const bson_iter_t *it, double *out);
  * others. */
 bool ing_bson_int(const bson_iter_t *it, int64_t *out, bool *is_exact);
 
-/* The search document's text (mapping_json.c). */
-struct span ing_json_write(const struct ing_run *run);
+/* The search document's text (mapping_json.c); what it leaves out is noted in the run. */
+struct span ing_json_write(struct ing_run *run);
 
 #endif

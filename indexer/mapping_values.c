@@ -19,6 +19,9 @@ static const char reason_array[] = "is no array";
 
 /* ---- elements ---- */
 
+/* An element of any type is no larger than what there is room for. */
+_Static_assert(ULID_BYTES_N <= sizeof(struct span), "the first element fits");
+
 /* The first element lies in the values themselves, so that plain fields allocate nothing. */
 static void
 reserve(struct ing_run *run, struct ing_values *v, size_t size)
@@ -44,6 +47,14 @@ ing_values_text(struct ing_run *run, struct ing_values *v, struct span text)
 }
 
 void
+ing_values_ulid(struct ing_run *run, struct ing_values *v, const unsigned char *id)
+{
+    reserve(run, v, ULID_BYTES_N);
+    v->is_ulids = true;
+    memcpy(v->ulids + (size_t)v->n++ * ULID_BYTES_N, id, ULID_BYTES_N);
+}
+
+void
 ing_values_number(struct ing_run *run, struct ing_values *v, int64_t number)
 {
     reserve(run, v, sizeof *v->number);
@@ -63,12 +74,38 @@ compare_texts(const void *a, const void *b)
     return span_cmp(*(const struct span *)a, *(const struct span *)b);
 }
 
+static int
+compare_ulids(const void *a, const void *b)
+{
+    return memcmp(a, b, ULID_BYTES_N);
+}
+
+static void
+sort_ulids(struct ing_values *v)
+{
+    uint32_t n = 0;
+    qsort(v->ulids, v->n, ULID_BYTES_N, compare_ulids);
+    for (uint32_t i = 0; i < v->n; i++) {
+        const unsigned char *id = v->ulids + (size_t)i * ULID_BYTES_N;
+        unsigned char *to = v->ulids + (size_t)n * ULID_BYTES_N;
+        if (n > 0 && memcmp(to - ULID_BYTES_N, id, ULID_BYTES_N) == 0)
+            continue;
+        memmove(to, id, ULID_BYTES_N);
+        n++;
+    }
+    v->n = n;
+}
+
 void
 ing_values_sort(struct ing_values *v)
 {
     uint32_t n = 0;
     if (v->n < 2)
         return;
+    if (v->is_ulids) {
+        sort_ulids(v);
+        return;
+    }
     qsort(v->text, v->n, sizeof *v->text, compare_texts);
     for (uint32_t i = 0; i < v->n; i++) {
         if (n == 0 || !span_eq(v->text[n - 1], v->text[i]))
@@ -153,6 +190,12 @@ convert_string(struct ing_run *run, const struct ing_rule *rule, const bson_iter
 {
     char node[ING_NODE_TEXT_MAX];
     struct span text;
+    if (rule->as == ING_AS_ULID && rule->may_pack) {
+        const unsigned char *id = ing_bson_uuid(it);
+        if (id)
+            ing_values_ulid(run, out, id);
+        return id ? NULL : reason_type;
+    }
     if (rule->as == ING_AS_COPY)
         return convert_copy(run, rule, it, out);
     if (rule->as == ING_AS_TEXT)

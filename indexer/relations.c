@@ -5,6 +5,8 @@
  */
 #include "indexer/relations.h"
 
+#include "base/ulid.h"
+
 #include "indexer/graph.h"
 
 struct ing_relations {
@@ -176,6 +178,15 @@ distinct_values(struct ing_relations *r, const struct idx_terms *terms, uint32_t
     return sorted;
 }
 
+static unsigned char *
+copy_ulids(const unsigned char *all, const uint32_t *ords, size_t n, struct arena *arena)
+{
+    unsigned char *ulids = arena_alloc(arena, n * ULID_BYTES_N);
+    for (size_t i = 0; i < n; i++)
+        memcpy(ulids + i * ULID_BYTES_N, all + (size_t)ords[i] * ULID_BYTES_N, ULID_BYTES_N);
+    return ulids;
+}
+
 /* Numbers of values are in byte order, so sorting them sorts the ids. */
 static void
 read_emotes(struct ing_relations *r, struct span set, struct arena *arena,
@@ -191,6 +202,13 @@ read_emotes(struct ing_relations *r, struct span set, struct arena *arena,
     if (!terms)
         return;
     const uint32_t *ords = distinct_values(r, terms, doc, &n);
+    out->n_emotes = (uint32_t)n;
+    if (n == 0)
+        return;
+    if (idx_terms_ulids(terms)) {
+        out->ulids = copy_ulids(idx_terms_ulids(terms), ords, n, arena);
+        return;
+    }
     struct span *emotes = arena_alloc(arena, n * sizeof *emotes);
     buf_clear(&r->text);
     for (size_t i = 0; i < n; i++) {
@@ -204,7 +222,20 @@ read_emotes(struct ing_relations *r, struct span set, struct arena *arena,
         at += emotes[i].n;
     }
     out->emotes = emotes;
-    out->n_emotes = (uint32_t)n;
+}
+
+struct span *
+ing_user_emotes(const struct ing_user_derived *user, struct arena *arena)
+{
+    if (!user->ulids)
+        return user->emotes;
+    struct span *texts = arena_alloc(arena, user->n_emotes * sizeof *texts);
+    char *at = arena_alloc(arena, (size_t)user->n_emotes * ULID_TEXT_N);
+    for (uint32_t i = 0; i < user->n_emotes; i++, at += ULID_TEXT_N) {
+        ulid_write(user->ulids + (size_t)i * ULID_BYTES_N, at);
+        texts[i] = span_of(at, ULID_TEXT_N);
+    }
+    return texts;
 }
 
 /* ---- users ---- */

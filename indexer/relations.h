@@ -38,7 +38,8 @@ struct ing_user_derived {
     uint32_t n_entitlements;
     struct span *grants; /* one hop, distinct, sorted */
     uint32_t n_grants;
-    struct span *emotes; /* ULID texts, sorted, distinct */
+    struct span *emotes;        /* sorted, distinct texts; or, where all are ULIDs: */
+    unsigned char *ulids;       /* their 16 bytes each, and no texts */
     uint32_t n_emotes;
     int32_t role_rank, role_hoist_rank;
 };
@@ -50,6 +51,9 @@ struct ing_user_derived {
  */
 void ing_relations_user(struct ing_relations *r, struct span user_id, struct span set,
                         struct arena *arena, struct ing_user_derived *out);
+
+/* The emotes as texts, whichever way they are given; n_emotes of them, perhaps in the arena. */
+struct span *ing_user_emotes(const struct ing_user_derived *user, struct arena *arena);
 
 /*
  * Ids (search ids) of documents that depend on something, from the snapshot's

@@ -70,8 +70,10 @@ static void
 set_user(bson_t *set, const bson_t *doc, const struct ing_user_derived *d)
 {
     bson_iter_t style, cached;
+    struct arena arena = {0};
     set_array(set, doc, "cached.entitlements", d->entitlements, d->n_entitlements, ing_node_put);
-    set_array(set, doc, "cached.active_emotes", d->emotes, d->n_emotes, put_uuid);
+    set_array(set, doc, "cached.active_emotes", ing_user_emotes(d, &arena), d->n_emotes, put_uuid);
+    arena_fini(&arena);
     set_i32(set, doc, "cached.role_rank", d->role_rank);
     set_i32(set, doc, "cached.role_hoist_rank", d->role_hoist_rank);
     bool has_set = find_path(doc, "style.active_emote_set_id", &style) && ing_bson_uuid(&style);

@@ -86,7 +86,8 @@ random_text(struct corpus *c, enum corpus_field field)
 {
     struct idx_text t = {0};
     if (field == CORPUS_EMOTES) {
-        t.value = random_ulid(c, 300);
+        bool is_odd = c->has_odd_emotes && chance(c, 1);
+        t.value = is_odd ? random_word(c, 20) : random_ulid(c, 300);
     } else if (field == CORPUS_OWNER) {
         t.value = chance(c, 90) ? random_ulid(c, 50) : random_word(c, 40);
     } else if (field == CORPUS_LONG) {
@@ -141,6 +142,42 @@ random_value(struct corpus *c, enum corpus_field field)
     return v;
 }
 
+static bool
+are_ulids(const struct idx_value *v)
+{
+    unsigned char bytes[ULID_BYTES_N];
+    uint32_t i = 0;
+    while (i < v->n && ulid_read(v->text[i].value, bytes))
+        i++;
+    return i == v->n;
+}
+
+/* Bytes of any kind, with the emotes' array between. */
+static struct span
+random_json(struct corpus *c, const struct idx_value *emotes, struct corpus_gaps *gaps)
+{
+    struct buf text = {0}, json = {0};
+    for (uint32_t i = 0; i < emotes->n; i++)
+        buf_printf(&text, "%c\"%.*s\"", i ? ',' : '[', SPAN_ARG(emotes->text[i].value));
+    buf_putc(&text, ']');
+    gaps->text = arena_dup(&c->arena, buf_span(&text));
+    uint32_t n_gaps = 0;
+    if (emotes->n > 0 && are_ulids(emotes))
+        n_gaps = (uint32_t)rng_below(c->rng, CORPUS_GAPS_MAX + 1);
+    for (uint32_t i = 0; i <= n_gaps; i++) {
+        for (uint64_t n = rng_below(c->rng, chance(c, 2) ? 40000 : 300); n > 0; n--)
+            buf_putc(&json, (char)(chance(c, 20) ? rng_below(c->rng, 256) : ' '));
+        if (i == n_gaps)
+            break;
+        gaps->at[gaps->n++] = (uint32_t)json.n;
+        buf_put_span(&json, gaps->text);
+    }
+    struct span copy = arena_dup(&c->arena, buf_span(&json));
+    buf_fini(&text);
+    buf_fini(&json);
+    return copy;
+}
+
 static void
 random_doc(struct corpus *c, uint32_t i, enum corpus_ids ids, struct idx_doc *d)
 {
@@ -153,20 +190,17 @@ random_doc(struct corpus *c, uint32_t i, enum corpus_ids ids, struct idx_doc *d)
     if (ids == CORPUS_TEXT_IDS)
         d->id =
             arena_printf(&c->arena, "%.*s-%u", (int)(d->id.n < 260 ? d->id.n : 260), d->id.p, i);
-    size_t n = rng_below(c->rng, chance(c, 2) ? 40000 : 300);
-    char *json = arena_alloc(&c->arena, n);
-    for (size_t j = 0; j < n; j++)
-        json[j] = (char)(chance(c, 20) ? rng_below(c->rng, 256) : ' ');
-    d->json = span_of(json, n);
+    d->json = random_json(c, &values[CORPUS_EMOTES], &c->gaps[i]);
 }
 
 void
 corpus_init(struct corpus *c, struct rng *rng, uint32_t n_docs, enum corpus_ids ids,
             enum sch_tie tie)
 {
-    *c = (struct corpus){.rng = rng, .n_docs = n_docs};
+    *c = (struct corpus){.rng = rng, .n_docs = n_docs, .has_odd_emotes = rng_below(rng, 3) == 0};
     init_schema(c, tie);
     c->docs = arena_calloc(&c->arena, n_docs, sizeof *c->docs);
+    c->gaps = arena_calloc(&c->arena, n_docs, sizeof *c->gaps);
     for (uint32_t i = 0; i < n_docs; i++)
         random_doc(c, i, ids, &c->docs[i]);
 }
@@ -179,14 +213,59 @@ corpus_fini(struct corpus *c)
 
 /* ---- segments ---- */
 
+/* The emotes as bytes. */
+static const struct idx_value *
+packed_values(const struct idx_doc *d, struct arena *arena)
+{
+    struct idx_value *values = arena_calloc(arena, CORPUS_FIELD_N, sizeof *values);
+    memcpy(values, d->values, CORPUS_FIELD_N * sizeof *values);
+    const struct idx_value *emotes = &d->values[CORPUS_EMOTES];
+    unsigned char *ulids = arena_alloc(arena, (size_t)emotes->n * ULID_BYTES_N);
+    for (uint32_t i = 0; i < emotes->n; i++)
+        assert_true(ulid_read(emotes->text[i].value, ulids + (size_t)i * ULID_BYTES_N));
+    values[CORPUS_EMOTES] = (struct idx_value){.n = emotes->n, .ulids = ulids, .is_ulids = true};
+    return values;
+}
+
+struct idx_doc
+corpus_doc(const struct corpus *c, uint32_t i, struct arena *arena)
+{
+    const struct corpus_gaps *gaps = &c->gaps[i];
+    struct idx_doc d = c->docs[i];
+    bool has_field = c->schema.n_fields > CORPUS_EMOTES;
+    if (!has_field || (gaps->n == 0 && (i % 2 || !are_ulids(&d.values[CORPUS_EMOTES]))))
+        return d;
+    d.values = packed_values(&d, arena);
+    if (gaps->n == 0)
+        return d;
+    struct idx_gap *v = arena_calloc(arena, gaps->n, sizeof *v);
+    struct buf text = {0};
+    size_t at = 0;
+    for (uint32_t g = 0; g < gaps->n; g++) {
+        buf_put(&text, d.json.p + at, gaps->at[g] - at);
+        at = gaps->at[g] + gaps->text.n;
+        v[g] = (struct idx_gap){(uint32_t)text.n, CORPUS_EMOTES};
+    }
+    buf_put_span(&text, span_from(d.json, at));
+    d.json = arena_dup(arena, buf_span(&text));
+    d.gaps = v;
+    d.n_gaps = gaps->n;
+    buf_fini(&text);
+    return d;
+}
+
 struct buf
 corpus_bytes(const struct corpus *c, const uint32_t *which, uint32_t n, bool is_compressed)
 {
     struct idx_builder *b = idx_builder_new(&c->schema, is_compressed);
     struct buf bytes = {0};
+    struct arena arena = {0};
     struct err err = {0};
-    for (uint32_t i = 0; i < n; i++)
-        assert_int_equal(idx_builder_add(b, &c->docs[which[i]]), i);
+    for (uint32_t i = 0; i < n; i++) {
+        struct idx_doc d = corpus_doc(c, which[i], &arena);
+        assert_int_equal(idx_builder_add(b, &d), i);
+    }
+    arena_fini(&arena);
     assert_int_equal(idx_builder_n(b), n);
     assert_int_equal(idx_builder_finish(b, &bytes, &err), RC_OK);
     assert_int_equal(idx_builder_n(b), 0);

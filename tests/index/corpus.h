@@ -30,12 +30,25 @@ enum corpus_field {
     CORPUS_FIELD_N
 };
 
+/*
+ * Where the text of the emotes' array stands in a document's json. Such a
+ * document is put with gaps in its text; every second one has its emotes put
+ * as bytes, with gaps or without.
+ */
+enum { CORPUS_GAPS_MAX = 2 };
+struct corpus_gaps {
+    uint32_t n, at[CORPUS_GAPS_MAX]; /* in json, whole */
+    struct span text;
+};
+
 struct corpus {
     struct arena arena;
     struct rng *rng;
     struct sch_collection schema;
     struct sch_field fields[CORPUS_FIELD_N];
-    struct idx_doc *docs;
+    struct idx_doc *docs; /* as readers see them */
+    struct corpus_gaps *gaps;
+    bool has_odd_emotes; /* some are no ULIDs: those documents have no gaps */
     uint32_t n_docs;
 };
 
@@ -46,6 +59,8 @@ void corpus_init(struct corpus *c, struct rng *rng, uint32_t n_docs, enum corpus
                  enum sch_tie tie);
 void corpus_fini(struct corpus *c);
 
+/* A document as it is put, perhaps in the arena. */
+struct idx_doc corpus_doc(const struct corpus *c, uint32_t i, struct arena *arena);
 /* A segment of documents [begin, end). is_compressed as for the builder. */
 struct idx_segment *corpus_segment(const struct corpus *c, uint32_t begin, uint32_t end,
                                    bool is_compressed);

@@ -355,6 +355,7 @@ test_golden(void **state)
     if (to)
         write_golden(*state, to);
     expect_golden("tests/index/golden/v1");
+    expect_golden("tests/index/golden/v2");
 }
 
 int

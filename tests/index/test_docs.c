@@ -40,7 +40,7 @@ rig_bytes(struct rig *r, bool is_compressed)
     char id[16];
     for (uint32_t i = 0; i < N_DOCS; i++) {
         int n = snprintf(id, sizeof id, "%u", i);
-        struct idx_doc doc = {span_of(id, (size_t)n), 0, r->docs[i], NULL};
+        struct idx_doc doc = {.id = span_of(id, (size_t)n), .json = r->docs[i]};
         (void)idx_builder_add(b, &doc);
     }
     assert_int_equal(idx_builder_finish(b, &bytes, NULL), RC_OK);

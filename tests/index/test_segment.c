@@ -54,8 +54,10 @@ test_builder_again(void **state)
     corpus_init(&c, &rng, 200, CORPUS_TEXT_IDS, SCH_TIE_ID);
     struct idx_builder *b = idx_builder_new(&c.schema, true);
     for (int round = 0; round < 2; round++) {
-        for (uint32_t i = 0; i < 100; i++)
-            (void)idx_builder_add(b, &c.docs[(uint32_t)round * 100 + i]);
+        for (uint32_t i = 0; i < 100; i++) {
+            struct idx_doc d = corpus_doc(&c, (uint32_t)round * 100 + i, &c.arena);
+            (void)idx_builder_add(b, &d);
+        }
         assert_true(idx_builder_n_bytes(b) > 1000);
         assert_int_equal(idx_builder_finish(b, &bytes[round], NULL), RC_OK);
         assert_int_equal(idx_builder_n_bytes(b), 0);
@@ -272,13 +274,14 @@ test_format_is_stable(void **state)
         struct idx_text tags[] = {text, {tokens + 1, 1, SPAN_LIT("tag"), {0}}, text};
         struct idx_text owner = {NULL, 0, SPAN_LIT("01GMFRJA800007JWKSWBEWV3C9"), {0}};
         int64_t numbers[] = {(int64_t)i * 31 % 100 - 50, INT64_MIN, i};
-        struct idx_value values[] = {{1, {.text = &text}},
-                                     {i % 4, {.text = tags}},
-                                     {i % 2, {.text = &owner}},
-                                     {i % 5 != 0, {.i64 = numbers}},
-                                     {i % 3, {.i64 = numbers}}};
+        struct idx_value values[] = {{.n = 1, .text = &text},
+                                     {.n = i % 4, .text = tags},
+                                     {.n = i % 2, .text = &owner},
+                                     {.n = i % 5 != 0, .i64 = numbers},
+                                     {.n = i % 3, .i64 = numbers}};
         struct span text_id = span_of(id, (size_t)snprintf(id, sizeof id, "id-%u", i));
-        struct idx_doc doc = {text_id, 5000 - i, SPAN_LIT("{\"a\":1}"), values};
+        struct idx_doc doc = {
+            .id = text_id, .seq = 5000 - i, .json = SPAN_LIT("{\"a\":1}"), .values = values};
         (void)idx_builder_add(b, &doc);
     }
     assert_int_equal(idx_builder_finish(b, &bytes, NULL), RC_OK);

@@ -291,7 +291,8 @@ test_alter_appends_fields(void **state)
     int64_t *m = arena_alloc(a, sizeof *m);
     *m = 99;
     values[3] = (struct idx_value){.n = 1, .i64 = m};
-    struct idx_doc d = {SPAN_LIT("x"), 1, SPAN_LIT("{}"), values};
+    struct idx_doc d = {
+        .id = SPAN_LIT("x"), .seq = 1, .json = SPAN_LIT("{}"), .values = values};
     idx_batch_put(b, uid, &d); /* at once, beside fresh documents of the old schema */
     kit_submit(w->idx, &b, IDX_DURABLE);
     struct err err;

@@ -294,7 +294,8 @@ check_user(struct relation_rig *f, const struct model *m, unsigned user)
     }
     assert_list("entitlement", &reached, by_kind, got.entitlements, got.n_entitlements);
     assert_list("grant", &grants, by_bytes, got.grants, got.n_grants);
-    assert_list("emote", &emotes, by_bytes, got.emotes, got.n_emotes);
+    assert_list("emote", &emotes, by_bytes, ing_user_emotes(&got, &f->arena),
+                got.n_emotes);
     assert_int_equal(got.role_rank, rank);
     assert_int_equal(got.role_hoist_rank, hoist);
 }

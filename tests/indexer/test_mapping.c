@@ -10,6 +10,7 @@
 #include <cmocka.h>
 
 #include "base/fs.h"
+#include "base/ulid.h"
 
 #include "doc_text.h"
 #include "mapping_kit.h"
@@ -215,7 +216,11 @@ test_values_follow_the_schema(void **state)
     assert_int_equal(tags->text[1].n_tokens, 0);
     assert_int_equal(owner->text[0].n_tokens, 0); /* exact: no tokens */
     assert_span(owner->text[0].value, ulid_of_letter('B'));
-    assert_span(value(f, &m, "emotes", "attribution")->text[0].value, ulid_of_letter('C'));
+    const struct idx_value *attribution = value(f, &m, "emotes", "attribution");
+    assert_true(attribution->is_ulids);
+    char text[ULID_TEXT_N];
+    ulid_write(attribution->ulids, text);
+    assert_span(span_of(text, sizeof text), ulid_of_letter('C'));
     assert_int_equal(value(f, &m, "emotes", "merged_into")->n, 0);
     assert_int_equal(value(f, &m, "emotes", "merged_at")->n, 0);
     assert_true(value(f, &m, "emotes", "score_top_all_time")->i64[0] == -5);
