@@ -260,8 +260,8 @@ idx_generation_publish(struct idx_generation *g)
         const struct idx_part *part = &g->parts[i];
         p->segs[i] = idx_seg_acquire(part->seg);
         p->lives[i] = idx_live_acquire(part->live);
-        views[i] =
-            (struct idx_view){part->seg->segment, part->live->words, part->n_docs, part->n_live};
+        views[i] = (struct idx_view){part->seg->segment, part->live->words, part->n_docs,
+                                     part->n_live, part->seg->file};
         p->c.n_docs += part->n_live;
     }
     idx_published_release(g->published);

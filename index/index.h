@@ -46,6 +46,7 @@ struct idx_view { /* a segment as one snapshot sees it */
     /* Bit d of word d / 64: document d is alive; words up to n_docs, tail bits 0. */
     const uint64_t *live;
     uint32_t n_docs, n_live;
+    uint64_t file; /* a number that no other segment ever has; 0: in RAM, and soon gone */
 };
 
 struct idx_collection {

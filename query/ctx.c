@@ -36,10 +36,8 @@ qry_ctx_fini(struct qry_ctx *ctx)
 const struct idx_snapshot *
 qry_ctx_begin(struct qry_ctx *ctx)
 {
-    const struct idx_snapshot *s = idx_reader_begin(ctx->reader);
-
-    qry_filter_cache_begin(ctx->filters, idx_snapshot_version(s));
-    return s;
+    qry_filter_cache_begin(ctx->filters);
+    return idx_reader_begin(ctx->reader);
 }
 
 void

@@ -323,14 +323,14 @@ leaf_words(const struct eval *e, const struct filter_leaf *leaf, struct qry_filt
     bool is_kept = cache && is_number && e->n_docs >= CACHE_DOCS_MIN;
 
     if (is_kept) {
-        const uint64_t *known = qry_filter_cache_get(cache, e->segment, leaf->key);
+        const uint64_t *known = qry_filter_cache_get(cache, e->view->file, leaf->key);
         if (known)
             return (struct operand){known, NULL};
     }
     uint64_t *words = arena_calloc(e->arena, e->n_words ? e->n_words : 1, sizeof *words);
     eval_leaf(e, leaf, words);
     if (is_kept)
-        qry_filter_cache_put(cache, e->segment, leaf->key, words, e->n_words);
+        qry_filter_cache_put(cache, e->view->file, leaf->key, words, e->n_words);
     return (struct operand){words, words};
 }
 
