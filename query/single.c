@@ -34,9 +34,14 @@ has_rivals(const struct qry_run *r)
 bool
 qry_single_fits(const struct qry_run *r, const struct qry_pass *p)
 {
-    if (p->n != 1 || r->s->max_candidates || (r->prefix_differs && p->words[0]->may_prefix))
+    const struct qry_word *w = p->words[0];
+
+    if (p->n != 1 || r->s->max_candidates)
         return false;
-    if (qry_may_be_charged(r->s, p->words[0]))
+    /* A typo that one field finds may count in others, unless it was met as a prefix (5.1). */
+    if (r->prefix_differs && w->may_prefix && w->max_cost > 0)
+        return false;
+    if (qry_may_be_charged(r->s, w))
         return false;
     if (r->n_fields > 1 && r->s->text_match_type != QRY_MAX_SCORE)
         return false; /* a smaller cost need not be a larger score then */
