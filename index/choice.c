@@ -44,6 +44,7 @@ static const struct idx_policy_rules MERGE_RULES = {.max_n = FILES,
 static const struct idx_policy_rules REST_RULES = {.max_n = 1,
                                                    .min_run = 1,
                                                    .factor = 8,
+                                                   .may_leap = true,
                                                    .min_dead = 1000,
                                                    .dead_share = 8,
                                                    .max_picked = MERGE_FILES};

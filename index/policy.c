@@ -27,14 +27,17 @@ light_run(const struct idx_policy_item *items, const size_t *order, size_t n,
           const struct idx_policy_rules *rules)
 {
     double sum = 0; /* weights may be large */
-    size_t i = 0;
-    for (; i < n && i < rules->max_picked; i++) {
+    size_t n_run = 0;
+    for (size_t i = 0; i < n && i < rules->max_picked; i++) {
         double weight = (double)weight_of(&items[order[i]]);
-        if (i >= rules->min_run && weight > rules->factor * sum)
+        bool is_light = i < rules->min_run || weight <= rules->factor * sum;
+        if (!is_light && !rules->may_leap)
             break;
+        if (is_light)
+            n_run = i + 1;
         sum += weight;
     }
-    return i < 2 ? 0 : i;
+    return n_run < 2 ? 0 : n_run;
 }
 
 static bool

@@ -17,6 +17,7 @@ struct idx_policy_rules {
     size_t max_n;        /* with more items than this the lightest go... */
     size_t min_run;      /* ...so many in any case... */
     uint32_t factor;     /* ...and on while the next is no heavier than so many times all before */
+    bool may_leap;       /* ...or, over heavier ones, up to the last that is none */
     uint32_t min_dead;   /* an item with so many dead, and... */
     uint32_t dead_share; /* ...of which one in so many is dead, goes at any time */
     size_t max_picked;
@@ -32,7 +33,9 @@ struct idx_policy_rules {
  * and equal arrivals become geometric: with max_n = 6 and factor 2 each of
  * 10,000 is rewritten 10 times (test_policy.c prints it; without that 330
  * times). With min_run = 1 there is no merge unless it is worth its cost:
- * nothing is rewritten for less than a factor-th of it.
+ * nothing is rewritten for less than a factor-th of it. With may_leap the
+ * heaviest alone has to be worth it, so that a tiny one does not keep
+ * others apart.
  *
  * An item that decayed takes everything smaller along, since that is nearly
  * free then.

@@ -143,10 +143,13 @@ test_worth_it(void **state)
     struct idx_policy_rules rules = rules_of(1, NEVER);
     rules.min_run = 1;
     rules.factor = 8;
-    const uint64_t light[] = {1000, 124}, worth[] = {1000, 125}, chain[] = {1000, 9, 1, 115};
+    rules.may_leap = true;
+    const uint64_t light[] = {1000, 124}, worth[] = {1000, 125}, chain[] = {1000, 9, 1, 114},
+                   apart[] = {1000, 900, 1, 2000};
     assert_int_equal(pick_by(light, 2, &rules, picked), 0);
     assert_int_equal(pick_by(worth, 2, &rules, picked), 2);
     assert_int_equal(pick_by(chain, 4, &rules, picked), 0); /* each too heavy for those before */
+    assert_int_equal(pick_by(apart, 4, &rules, picked), 4); /* the tiny one goes along */
     assert_int_equal(pick_by(worth, 1, &rules, picked), 0);
 }
 
@@ -204,6 +207,7 @@ test_trickle(void **state)
     struct idx_policy_rules rest = rules_of(1, NEVER), busy = rules_of(4, NEVER);
     rest.min_run = 1;
     rest.factor = 8;
+    rest.may_leap = true;
     size_t n = 1, n_most = 0;
     for (int i = 0; i < 100000; i++) {
         weights[n++] = 1;
