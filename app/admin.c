@@ -1,6 +1,6 @@
 /*
- * The operators' routes. Rebuilding is MongoDB's affair: in standalone mode
- * there is no source to rebuild from, and the routes say so.
+ * The operators' routes. Rebuilding and verifying are MongoDB's affair: in
+ * standalone mode there is no source to read from, and the routes say so.
  */
 #include "app/admin.h"
 
@@ -9,7 +9,7 @@
 
 static const char JSON[] = "application/json; charset=utf-8";
 
-enum { REINDEX_NAMES_MAX = 64, LETTERS_DEFAULT = 100 };
+enum { ORDER_NAMES_MAX = 64, LETTERS_DEFAULT = 100 };
 
 /* ---- status ---- */
 
@@ -86,72 +86,138 @@ answer_dead_letters(struct app *app, struct http_exchange *x)
     http_reply(x, 200, JSON, &body);
 }
 
-/* ---- reindex ---- */
+/* ---- reindex and verify ---- */
 
-static void
-answer_progress(struct app *app, struct http_exchange *x, int status)
-{
-    struct buf body = {0};
-    ing_mongo_write_reindex(app->mongo, &body);
-    http_reply(x, status, JSON, &body);
-}
+struct admin_order { /* what a POST asks for */
+    struct span names[ORDER_NAMES_MAX];
+    size_t n;
+    bool may_repair;
+    uint64_t docs_per_s;
+};
 
-/* Names from ?collections=a,b or from {"collections": ["a", "b"]}; none: all. */
 static enum rc
-read_names(struct http_exchange *x, struct span *names, size_t *n, struct err *err)
+read_names(const struct json *list, struct admin_order *out, struct err *err)
 {
-    const struct http_request *r = http_exchange_request(x);
-    const struct http_param *param = http_request_param(r, "collections");
-    struct span rest = param ? param->value : (struct span){0};
-    *n = 0;
-    while (rest.p && *n < REINDEX_NAMES_MAX) {
-        struct span name = span_trim(span_split(&rest, ','));
-        if (name.n)
-            names[(*n)++] = name;
-    }
-    if (span_trim(r->body).n == 0)
-        return RC_OK;
-    struct json body;
-    enum rc rc = json_parse(r->body, http_exchange_arena(x), &body, err);
-    if (rc != RC_OK)
-        return err_wrap(err, rc, "reading the body");
-    const struct json *list = json_get(&body, "collections");
     if (!list)
         return RC_OK;
-    if (list->type != JSON_ARRAY || list->n + *n > REINDEX_NAMES_MAX)
+    if (list->type != JSON_ARRAY || list->n + out->n > ORDER_NAMES_MAX)
         return err_set(err, RC_INVALID, "`collections` is to be a list of at most %d names",
-                       REINDEX_NAMES_MAX);
+                       ORDER_NAMES_MAX);
     for (uint32_t i = 0; i < list->n; i++) {
         if (list->items[i].type != JSON_STRING)
             return err_set(err, RC_INVALID, "`collections` is to be a list of names");
-        names[(*n)++] = list->items[i].string;
+        out->names[out->n++] = list->items[i].string;
     }
     return RC_OK;
 }
 
-static void
-answer_reindex(struct app *app, struct http_exchange *x)
+/* `repair` and `docs_per_s`, as texts or JSON values; absent: as they are. */
+static enum rc
+read_repair(struct span text, struct admin_order *out, struct err *err)
 {
+    out->may_repair = span_eq_str(text, "true");
+    if (!out->may_repair && !span_eq_str(text, "false"))
+        return err_set(err, RC_INVALID, "`repair` is to be true or false");
+    return RC_OK;
+}
+
+static enum rc
+read_rate(struct span text, struct admin_order *out, struct err *err)
+{
+    if (!span_u64(text, &out->docs_per_s))
+        return err_set(err, RC_INVALID, "`docs_per_s` is to be a whole number");
+    return RC_OK;
+}
+
+static enum rc
+read_query(const struct http_request *r, struct admin_order *out, struct err *err)
+{
+    const struct http_param *names = http_request_param(r, "collections");
+    const struct http_param *repair = http_request_param(r, "repair");
+    const struct http_param *rate = http_request_param(r, "docs_per_s");
+    struct span rest = names ? names->value : (struct span){0};
+    while (rest.p && out->n < ORDER_NAMES_MAX) {
+        struct span name = span_trim(span_split(&rest, ','));
+        if (name.n)
+            out->names[out->n++] = name;
+    }
+    enum rc rc = repair ? read_repair(repair->value, out, err) : RC_OK;
+    if (rc == RC_OK && rate)
+        rc = read_rate(rate->value, out, err);
+    return rc;
+}
+
+/* From ?collections=a,b&... or from {"collections": ["a", "b"], ...}; no names: all. */
+static enum rc
+read_order(struct http_exchange *x, struct admin_order *out, struct err *err)
+{
+    const struct http_request *r = http_exchange_request(x);
+    struct json body;
+    *out = (struct admin_order){0};
+    enum rc rc = read_query(r, out, err);
+    if (rc != RC_OK || span_trim(r->body).n == 0)
+        return rc;
+    rc = json_parse(r->body, http_exchange_arena(x), &body, err);
+    if (rc != RC_OK)
+        return err_wrap(err, rc, "reading the body");
+    const struct json *repair = json_get(&body, "repair"), *rate = json_get(&body, "docs_per_s");
+    rc = read_names(json_get(&body, "collections"), out, err);
+    if (rc == RC_OK && repair)
+        rc = repair->type == JSON_BOOL
+                 ? read_repair(span_str(repair->boolean ? "true" : "false"), out, err)
+                 : read_repair((struct span){0}, out, err);
+    if (rc == RC_OK && rate)
+        rc = read_rate(rate->type == JSON_INT ? rate->text : (struct span){0}, out, err);
+    return rc;
+}
+
+struct admin_work { /* what is ordered, looked at and cancelled on one path */
+    enum rc (*begin)(struct ing_mongo *m, const struct admin_order *o, struct err *err);
+    enum rc (*cancel)(struct ing_mongo *m, struct err *err);
+    void (*write)(struct ing_mongo *m, struct buf *out);
+};
+
+static enum rc
+begin_reindex(struct ing_mongo *m, const struct admin_order *o, struct err *err)
+{
+    return ing_mongo_reindex(m, o->names, o->n, err);
+}
+
+static enum rc
+begin_verify(struct ing_mongo *m, const struct admin_order *o, struct err *err)
+{
+    const struct ing_verify_order order = {o->may_repair, o->docs_per_s};
+    return ing_mongo_verify(m, o->names, o->n, &order, err);
+}
+
+static const struct admin_work REINDEX = {begin_reindex, ing_mongo_cancel_reindex,
+                                          ing_mongo_write_reindex};
+static const struct admin_work VERIFY = {begin_verify, ing_mongo_cancel_verify,
+                                         ing_mongo_write_verify};
+
+static void
+answer_work(struct app *app, struct http_exchange *x, const struct admin_work *work)
+{
+    struct err err = {0};
+    struct admin_order order;
+    enum rc rc = RC_OK;
+    int status = 202;
     if (!app->mongo) {
         http_reply_error(x, 409,
-                         "there is no MongoDB to reindex from: the documents came over the API");
+                         "there is no MongoDB to read from: the documents came over the API");
         return;
     }
-    struct err err = {0};
-    enum rc rc = RC_OK;
-    struct span names[REINDEX_NAMES_MAX];
-    size_t n = 0;
     switch (http_exchange_request(x)->method) {
     case HTTP_GET:
-        answer_progress(app, x, 200);
-        return;
+        status = 200;
+        break;
     case HTTP_POST:
-        rc = read_names(x, names, &n, &err);
+        rc = read_order(x, &order, &err);
         if (rc == RC_OK)
-            rc = ing_mongo_reindex(app->mongo, names, n, &err);
+            rc = work->begin(app->mongo, &order, &err);
         break;
     case HTTP_DELETE:
-        rc = ing_mongo_cancel_reindex(app->mongo, &err);
+        rc = work->cancel(app->mongo, &err);
         break;
     case HTTP_HEAD:
     case HTTP_PUT:
@@ -162,10 +228,25 @@ answer_reindex(struct app *app, struct http_exchange *x)
         http_reply_error(x, 404, "Not Found");
         return;
     }
-    if (rc != RC_OK)
+    if (rc != RC_OK) {
         http_reply_error(x, rc_http(rc), "%s", err.text);
-    else
-        answer_progress(app, x, 202);
+        return;
+    }
+    struct buf body = {0};
+    work->write(app->mongo, &body);
+    http_reply(x, status, JSON, &body);
+}
+
+static void
+answer_reindex(struct app *app, struct http_exchange *x)
+{
+    answer_work(app, x, &REINDEX);
+}
+
+static void
+answer_verify(struct app *app, struct http_exchange *x)
+{
+    answer_work(app, x, &VERIFY);
 }
 
 struct admin_route {
@@ -178,6 +259,7 @@ static const struct admin_route ROUTES[] = {
     {"status", true, answer_status},
     {"dead_letters", true, answer_dead_letters},
     {"reindex", false, answer_reindex},
+    {"verify", false, answer_verify},
 };
 
 bool

@@ -17,6 +17,7 @@ int app_status(const struct app_call *call);
 int app_search(const struct app_call *call);
 int app_compare(const struct app_call *call);
 int app_reindex(const struct app_call *call);
+int app_verify(const struct app_call *call);
 int app_check(const struct app_call *call);
 int app_restore(const struct app_call *call);
 int app_config(const struct app_call *call);

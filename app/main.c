@@ -30,6 +30,8 @@ static const struct command COMMANDS[] = {
      "ask a Tailfin and a Typesense the same, and report how far they agree"},
     {"reindex", app_reindex, 0, 64, "reindex [COLLECTION...] [--wait]",
      "rebuild collections from MongoDB aside, then switch"},
+    {"verify", app_verify, 0, 64, "verify [COLLECTION...] [--repair] [--wait]",
+     "compare collections with MongoDB; repair what differs"},
     {"check", app_check, 1, 1, "check DIR",
      "every invariant of an index directory no one serves from"},
     {"restore", app_restore, 1, 1, "restore SNAPSHOT",

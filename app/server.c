@@ -219,6 +219,7 @@ start_mongo(struct app *app, const char *uri, struct err *err)
     options.writeback = strcmp(conf_str(app->conf, OPT_WRITEBACK), "full") == 0
                             ? ING_WRITEBACK_FULL
                             : ING_WRITEBACK_NONE;
+    options.verify_docs_per_s = conf_u64(app->conf, OPT_VERIFY_DOCS_PER_S);
     options.metrics = app->metrics;
     options.log = app->log;
     struct ing_sink_options sink;
