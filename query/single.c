@@ -145,7 +145,7 @@ make_hit(const struct single *t, uint32_t field, const struct standing *at)
 struct adding { /* documents of one field, or with field QRY_NONE those for evaluate.c */
     struct single *t;
     uint32_t field;
-    struct qry_hit hit; /* what all have that need no closer look */
+    struct qry_hit hit; /* of all that need no closer look: those whose value is the word alone */
 };
 
 static bool
@@ -163,13 +163,16 @@ add_closely(void *arg, uint32_t doc)
 {
     struct adding *a = arg;
     struct single *t = a->t;
-    struct standing at = {1, true};
+    struct standing at;
 
     uint32_t n = qry_run_forward(t->r, qry_slot(t->r, t->view, a->field), doc);
-    if (n != 2) /* more than the word and the end */
-        look_closely(t, &t->class[a->field], n, &at);
-    a->hit = make_hit(t, a->field, &at);
-    return add_alike(a, doc);
+    if (n == 2) /* the word and the end */
+        return add_alike(a, doc);
+    look_closely(t, &t->class[a->field], n, &at);
+    struct qry_hit hit = make_hit(t, a->field, &at);
+    hit.doc = doc;
+    qry_hits_add(t->r, &hit);
+    return !qry_run_tick(t->r);
 }
 
 static bool
@@ -192,12 +195,11 @@ add_docs(struct single *t, uint32_t field, const uint64_t *docs)
 
     if (field == QRY_NONE)
         return qry_each_doc(docs, n_words, add_by_evaluation, &a);
-    if (s->prioritize_token_position ||
-        (t->cost == 0 && !t->is_prefix && s->prioritize_exact_match))
-        return qry_each_doc(docs, n_words, add_closely, &a);
-    const struct standing anywhere = {0};
-    a.hit = make_hit(t, field, &anywhere);
-    return qry_each_doc(docs, n_words, add_alike, &a);
+    bool is_close = s->prioritize_token_position ||
+                    (t->cost == 0 && !t->is_prefix && s->prioritize_exact_match);
+    const struct standing alone = {1, true}, anywhere = {0};
+    a.hit = make_hit(t, field, is_close ? &alone : &anywhere);
+    return qry_each_doc(docs, n_words, is_close ? add_closely : add_alike, &a);
 }
 
 /* ---- a class in one segment ---- */
