@@ -142,9 +142,17 @@ keep(struct comparison *c, struct qry_top *top)
 static void
 note(struct comparison *c, const char *target, const struct json answers[SIDES])
 {
-    struct disagreement *d = &c->all[c->n++];
+    struct disagreement *d = &c->all[c->n];
     for (int i = 0; i < SIDES; i++)
         qry_top_read(&answers[i], &d->tops[i]);
+    if (d->tops[TAILFIN].is_error && d->tops[TYPESENSE].is_error) {
+        /* Agreeing that it is nonsense says nothing of searching. */
+        struct span why = json_get_str(&answers[TAILFIN], "message", SPAN_LIT("no reason given"));
+        fprintf(stderr, "error: both refuse %s: %.*s\n", target, SPAN_ARG(why));
+        c->n_errors++;
+        return;
+    }
+    c->n++;
     d->agreement = qry_top_compare(&d->tops[TAILFIN], &d->tops[TYPESENSE]);
     c->n_found_equal += d->agreement.is_found_equal;
     c->n_overlaps += d->agreement.has_overlap;

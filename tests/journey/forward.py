@@ -219,14 +219,18 @@ def test_keys(proxy):
     check(status == 200 and answer['results'][0]['request_params']['collection_name'] == 'things', f'{answer}')
     stray = scoped(key, collection='others')
     check(proxy.ask('POST', '/multi_search', {'searches': [things]}, key=stray)[0] == 401, 'in a scoped key')
-    for field in ('filter_by', 'include_fields', 'sort_by'):
-        status, answer = proxy.ask('GET', path(q='*', query_by='name', **{field: '$others(name:cat)'}), key=key)
-        check(status == 400, f'reference in {field}: {status} {answer}')
     # Several keys in one request.
     mine = scoped(SEARCH_KEY, filter_by='owner:=o1')
     body = {'searches': [{**things, 'q': '*', 'x-typesense-api-key': mine}, {**things, 'q': '*'}]}
     status, answer = proxy.ask('POST', '/multi_search', body, key=SEARCH_KEY)
     check(status == 200 and answer['results'][0]['found'] < answer['results'][1]['found'], f'{status} {answer}')
+
+
+def test_references(proxy):
+    for field in ('filter_by', 'include_fields', 'sort_by'):
+        p = path(q='*', query_by='name', **{field: '$others(name:cat)'})
+        status, answer = proxy.ask('GET', p, key=SEARCH_KEY)
+        check(status == 400, f'reference in {field}: {status} {answer}')
 
 
 def test_secrecy(program, scratch, up, logs):
@@ -497,6 +501,7 @@ def test_compare(program, scratch, ours, up, asked):
     same = compare(program, scratch, up, up, lines, '--api-key', UP_KEY, '--agree-percent', '100')
     check(same.returncode == 0 and 'worst' not in same.stdout, same.stdout)
     check(compare(program, scratch, ours, up, ['{"no":1}']).returncode == 1, 'a line that is no search')
+    check(compare(program, scratch, ours, up, [lines[0], path('absent', q='x')]).returncode == 1, 'both refuse')
     up.kill()
     check(compare(program, scratch, ours, up, lines[:2]).returncode == 1, 'nobody there')
     up.start()
@@ -548,7 +553,13 @@ def run(program):
         proxy.start()
         test_equal(rng, up, proxy)
         test_keys(proxy)
+        test_references(proxy)
         proxy.stop()
+        own = Tailfin(program, os.path.join(scratch, 'own'), '--search-api-key', SEARCH_KEY)
+        own.start()
+        fill(own, documents)
+        test_keys(own)  # the rights are the same when nothing is forwarded
+        own.stop()
         test_secrecy(program, scratch, up, [proxy.log_path])
         up.stop()
         test_sharing(program, scratch)
