@@ -294,12 +294,19 @@ idx_terms_get(const struct idx_terms *t, uint32_t ord, struct buf *out)
         out->n += ULID_TEXT_N;
         return;
     }
-    size_t start = out->n;
-    uint32_t begin = ord / SEG_BLOCK * SEG_BLOCK;
-    uint32_t at = d->runs.offsets[ord / SEG_BLOCK];
-    for (uint32_t i = begin; i <= ord; i++) {
-        out->n = start + (i == begin ? 0 : d->lcp[i]);
-        buf_put_span(out, idx_runs_take(&d->runs, i, &at));
+    /* From the end: the leading bytes come from the nearest terms before that do not share them. */
+    struct span run = idx_runs_get(&d->runs, ord);
+    size_t need = ord % SEG_BLOCK ? d->lcp[ord] : 0;
+    buf_reserve(out, need + run.n + 1); /* an empty term has an address, too */
+    char *to = out->p + out->n;
+    memcpy(to + need, run.p, run.n);
+    out->n += need + run.n;
+    while (need > 0) {
+        size_t lcp = --ord % SEG_BLOCK ? d->lcp[ord] : 0;
+        if (lcp >= need)
+            continue;
+        memcpy(to + lcp, idx_runs_get(&d->runs, ord).p, need - lcp);
+        need = lcp;
     }
 }
 
