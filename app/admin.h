@@ -1,4 +1,4 @@
-/* The operators' routes under /admin: status, dead_letters, reindex. */
+/* The operators' routes under /admin: status, dead_letters, reindex, verify. */
 #ifndef TAILFIN_APP_ADMIN_H
 #define TAILFIN_APP_ADMIN_H
 
