@@ -51,10 +51,14 @@ is_number(const bson_t *doc, const char *name, int64_t *out)
     return true;
 }
 
-/* Reads the document. *is_there false if there is none. */
+struct look { /* a lease document; all-zero: there is none */
+    char holder[40];
+    int64_t epoch, beat;
+    bool is_there;
+};
+
 static enum rc
-look(struct ing_lease *l, struct ing_client *c, char holder[40], int64_t *epoch, int64_t *beat,
-     bool *is_there, struct err *err)
+look(struct ing_lease *l, struct ing_client *c, struct look *out, struct err *err)
 {
     mongoc_collection_t *collection = lease_collection(c);
     bson_t *filter = BCON_NEW("_id", BCON_UTF8(l->id));
@@ -62,15 +66,13 @@ look(struct ing_lease *l, struct ing_client *c, char holder[40], int64_t *epoch,
     const bson_t *doc;
     bson_error_t error;
     enum rc rc = RC_OK;
-    *is_there = mongoc_cursor_next(cursor, &doc);
-    *epoch = *beat = 0;
-    holder[0] = 0;
-    if (*is_there) {
+    *out = (struct look){.is_there = mongoc_cursor_next(cursor, &doc)};
+    if (out->is_there) {
         bson_iter_t at;
         if (bson_iter_init_find(&at, doc, "holder") && BSON_ITER_HOLDS_UTF8(&at))
-            snprintf(holder, 40, "%s", bson_iter_utf8(&at, NULL));
-        if (!is_number(doc, "epoch", epoch) || !is_number(doc, "beat", beat))
-            *epoch = *beat = 0; /* a document that is not ours is taken over like a dead one */
+            snprintf(out->holder, sizeof out->holder, "%s", bson_iter_utf8(&at, NULL));
+        if (!is_number(doc, "epoch", &out->epoch) || !is_number(doc, "beat", &out->beat))
+            out->epoch = out->beat = 0; /* one that is not ours is taken over like a dead one */
         ing_lease_fini(l);
         l->seen = bson_copy(doc);
     } else if (mongoc_cursor_error(cursor, &error)) {
@@ -112,10 +114,10 @@ update(struct ing_client *c, const bson_t *filter, const bson_t *change, const b
 static enum rc
 take(struct ing_lease *l, struct ing_client *c, bool is_there, struct err *err)
 {
-    bson_t *filter =
-        is_there ? BCON_NEW("_id", BCON_UTF8(l->id), "holder", BCON_UTF8(l->other), "epoch",
-                            BCON_INT64(l->other_epoch), "beat", BCON_INT64(l->other_beat))
-                 : BCON_NEW("_id", BCON_UTF8(l->id));
+    bson_t *filter = is_there
+                         ? BCON_NEW("_id", BCON_UTF8(l->id), "holder", BCON_UTF8(l->other), "epoch",
+                                    BCON_INT64(l->other_epoch), "beat", BCON_INT64(l->other_beat))
+                         : BCON_NEW("_id", BCON_UTF8(l->id));
     bson_t *change = is_there ? BCON_NEW("$set", "{", "holder", BCON_UTF8(l->holder), "epoch",
                                          BCON_INT64(l->other_epoch + 1), "beat", BCON_INT64(0), "}")
                               : BCON_NEW("$setOnInsert", "{", "holder", BCON_UTF8(l->holder),
@@ -138,30 +140,27 @@ take(struct ing_lease *l, struct ing_client *c, bool is_there, struct err *err)
 static enum rc
 watch(struct ing_lease *l, struct ing_client *c, struct err *err)
 {
-    char holder[40];
-    int64_t epoch, beat;
-    bool is_there;
-    enum rc rc = look(l, c, holder, &epoch, &beat, &is_there, err);
+    struct look seen;
+    enum rc rc = look(l, c, &seen, err);
     uint64_t now_us = clock_boot_us();
     if (rc)
         return rc;
-    bool is_ours = is_there && strcmp(holder, l->holder) == 0;
-    bool has_moved =
-        strcmp(holder, l->other) != 0 || epoch != l->other_epoch || beat != l->other_beat;
-    if (is_ours) {
+    bool has_moved = strcmp(seen.holder, l->other) != 0 || seen.epoch != l->other_epoch ||
+                     seen.beat != l->other_beat;
+    if (seen.is_there && strcmp(seen.holder, l->holder) == 0) {
         l->state = ING_LEASE_HELD;
-        l->epoch = epoch;
+        l->epoch = seen.epoch;
         return RC_OK;
     }
-    if (has_moved && l->other_boot_us && holder[0])
+    if (has_moved && l->other_boot_us && seen.holder[0])
         l->state = ING_LEASE_OTHERS;
     if (has_moved || !l->other_boot_us)
         l->other_boot_us = now_us;
-    memcpy(l->other, holder, sizeof l->other);
-    l->other_epoch = epoch;
-    l->other_beat = beat;
-    if (!is_there || !holder[0] || now_us - l->other_boot_us > l->ttl_us)
-        return take(l, c, is_there, err);
+    memcpy(l->other, seen.holder, sizeof l->other);
+    l->other_epoch = seen.epoch;
+    l->other_beat = seen.beat;
+    if (!seen.is_there || !seen.holder[0] || now_us - l->other_boot_us > l->ttl_us)
+        return take(l, c, seen.is_there, err);
     return RC_OK;
 }
 
@@ -203,8 +202,7 @@ ing_lease_keep(struct ing_lease *l, struct ing_client *c, struct err *err)
     uint64_t look_us = l->ttl_us / 5 < ING_LEASE_LOOK_US ? l->ttl_us / 5 : ING_LEASE_LOOK_US;
     int64_t n;
     enum rc rc = RC_OK;
-    if (l->state == ING_LEASE_REFUSED ||
-        (l->looked_us && now_us < l->looked_us + look_us))
+    if (l->state == ING_LEASE_REFUSED || (l->looked_us && now_us < l->looked_us + look_us))
         return RC_OK;
     if (!l->holder[0])
         make_holder(l);

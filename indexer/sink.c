@@ -90,8 +90,10 @@ step(struct ing_sink *s, bool *has_worked, struct err *err)
         return rc;
     bool is_building = false;
     for (unsigned i = 0; i < s->n_feeds; i++)
-        is_building |= s->feeds[i].building[0] != 0;
+        is_building |=
+            s->feeds[i].building[0] || !(s->feeds[i].target[0] || s->feeds[i].refusal[0]);
     s->n_tries = 0;
+    ing_sink_look_at_nodes(s);
     ing_sink_report(s, is_building ? ING_SINK_BUILDING : ING_SINK_FOLLOWING);
     return RC_OK;
 }
@@ -136,6 +138,7 @@ begin_building(struct ing_sink *s, struct ing_sink_feed *f, uint32_t uid, struct
     log_line(s->m->options.log, LOG_INFO, "indexer", "typesense", "collection=%s state=building",
              f->building);
     struct idx_batch *b = idx_batch_new();
+    ing_dead_clear_collection(s->m->dead, b, ING_DEAD_TYPESENSE, f->name); /* all is sent anew */
     ing_sink_state_put(s, b);
     return await(s, ing_pending_follow(&s->pending, f->name, uid, &b), IDX_DURABLE, err);
 }
@@ -267,6 +270,7 @@ settle(struct ing_sink *s, struct ing_sink_window *w, size_t *n_left)
     }
     ing_sink_state_put(s, b);
     uint64_t ticket = ing_pending_settle(&s->pending, &b, keys, n, n_left);
+    s->n_pending -= n - *n_left < s->n_pending ? n - *n_left : s->n_pending;
     if (ticket)
         s->settled_ticket = ticket; /* 0 only while closing */
     s->has_moved = false;
@@ -277,8 +281,8 @@ static void
 grow(struct ing_sink *s)
 {
     s->window_docs = s->window_docs * 2 < SCAN_DOCS_MAX ? s->window_docs * 2 : SCAN_DOCS_MAX;
-    s->batch_bytes = s->batch_bytes * 2 < s->options.batch_bytes ? s->batch_bytes * 2
-                                                                 : s->options.batch_bytes;
+    s->batch_bytes =
+        s->batch_bytes * 2 < s->options.batch_bytes ? s->batch_bytes * 2 : s->options.batch_bytes;
 }
 
 /* ---- 2 owed ---- */

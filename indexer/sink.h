@@ -35,9 +35,9 @@ struct ing_sink_feed { /* one collection that the cluster gets */
     struct buf at;                    /* the last id of the scan that is acknowledged */
     uint32_t since_s;                 /* all changes since this cluster time are owed or sent */
     /* Since the lease was taken: */
-    bool is_checked;        /* its collections were looked at and fit */
-    uint64_t retry_us;      /* after a refusal: not before (clock_us) */
-    char refusal[ERR_TEXT_MAX];      /* why the cluster does not take the collection; "": it does */
+    bool is_checked;              /* its collections were looked at and fit */
+    uint64_t retry_us;            /* after a refusal: not before (clock_us) */
+    char refusal[ERR_TEXT_MAX];   /* why the cluster does not take the collection; "": it does */
     uint64_t n_built, n_to_build; /* for people: documents of the scan */
 };
 
@@ -54,13 +54,14 @@ struct ing_sink_node {
 
 struct ing_sink_slots; /* sink_send.c: requests on their way */
 
-enum ing_sink_state { /* for people */
-    ING_SINK_WAITING,     /* another sidecar feeds, or it is not known yet */
-    ING_SINK_QUIET,       /* the lease was taken from a dead holder: its last requests run out */
-    ING_SINK_BUILDING,
-    ING_SINK_FOLLOWING,
-    ING_SINK_RETRYING, /* the cluster is away, busy or refuses */
-    ING_SINK_STATE_N
+enum ing_sink_state {                   /* for people */
+                      ING_SINK_WAITING, /* another sidecar feeds, or it is not known yet */
+                      ING_SINK_QUIET,   /* the lease was taken from a dead holder: its last requests
+                                           run out */
+                      ING_SINK_BUILDING,
+                      ING_SINK_FOLLOWING,
+                      ING_SINK_RETRYING, /* the cluster is away, busy or refuses */
+                      ING_SINK_STATE_N
 };
 
 struct ing_sink_report { /* what readers see; under ing_sink.lock */
@@ -95,10 +96,11 @@ struct ing_sink {
     struct ing_client client; /* MongoDB: the lease */
     struct ing_lease lease;
     uint64_t quiet_until_us, lease_retry_us; /* boot clock */
-    uint64_t stood_us; /* the look at the lease that was last heeded */
+    uint64_t stood_us;                       /* the look at the lease that was last heeded */
     struct http_client *http;
     struct ing_sink_node nodes[ING_SINK_NODES_MAX]; /* is_up, n_failures: under lock too */
     unsigned n_nodes, node;
+    uint64_t nodes_us; /* when those that are down are asked again */
     struct ing_sink_feed feeds[ING_FEEDS_MAX];
     unsigned n_feeds;
     char by[40]; /* this directory's name among sidecars; "": not made yet */
@@ -114,9 +116,9 @@ struct ing_sink {
     uint64_t settled_ticket;         /* of the last entries taken away */
     bool is_drained;                 /* the last window took all that was owed */
     uint64_t n_pending;
-    uint32_t oldest_s;               /* stamp of the oldest; 0: none */
-    uint32_t acked_s; /* all changes until this cluster time are acknowledged; 0: unknown */
-    bool has_moved;                  /* the stored state, since it was submitted */
+    uint32_t oldest_s; /* stamp of the oldest; 0: none */
+    uint32_t acked_s;  /* all changes until this cluster time are acknowledged; 0: unknown */
+    bool has_moved;    /* the stored state, since it was submitted */
 
     /* Any thread, under lock: */
     pthread_mutex_t lock;
@@ -145,7 +147,7 @@ struct ing_sink_answer {
 void ing_sink_answer_fini(struct ing_sink_answer *a);
 /*
  * Asks the cluster. path begins with a slash. RC_OK for any answer below 500
- * but 401, 403, 408, 429; RC_DENIED; RC_BUSY (s->retry_after_us); RC_UNREACHABLE;
+ * but 401, 403, 408, 422, 429; RC_DENIED; RC_BUSY (s->retry_after_us); RC_UNREACHABLE;
  * RC_STOPPED without the lease.
  */
 MUST_USE enum rc ing_sink_ask(struct ing_sink *s, const char *method, const char *path,
@@ -155,6 +157,8 @@ enum rc ing_sink_judge(struct ing_sink *s, int status, uint64_t retry_after_s, s
                        struct err *err);
 /* After a failure: the next node that says it is healthy, if there is one. */
 void ing_sink_fail_over(struct ing_sink *s);
+/* After a success: asks those that are down, from time to time. */
+void ing_sink_look_at_nodes(struct ing_sink *s);
 /* Appends the sentence of an error body, or its beginning. */
 void ing_sink_reason(struct span body, char *out, size_t n);
 /* name as a part of a URL's path. */
@@ -180,8 +184,8 @@ MUST_USE enum rc ing_sink_create(struct ing_sink *s, const struct ing_sink_feed 
 MUST_USE enum rc ing_sink_fit(struct ing_sink *s, const struct ing_sink_feed *f, const char *name,
                               struct err *err);
 /* What the alias names; "" if it is none. */
-MUST_USE enum rc ing_sink_alias(struct ing_sink *s, struct span alias,
-                                char out[ING_SINK_NAME_MAX], struct err *err);
+MUST_USE enum rc ing_sink_alias(struct ing_sink *s, struct span alias, char out[ING_SINK_NAME_MAX],
+                                struct err *err);
 /*
  * Makes the alias name this collection. A plain collection of the alias's name
  * is dropped just before: Typesense would go on answering from it.

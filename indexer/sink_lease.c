@@ -127,7 +127,8 @@ adopt(struct ing_sink *s, struct ing_sink_feed *f, struct span target, int64_t a
         /* From here on everything is recorded; what was before, the holder must have sent. */
         f->uid = uid;
         f->since_s = now_s + 1;
-        (void)ing_pending_follow(&s->pending, f->name, uid, NULL); /* the state goes with the next */
+        (void)ing_pending_follow(&s->pending, f->name, uid,
+                                 NULL); /* the state goes with the next */
         s->has_moved = true;
     } else if (f->since_s && acked_s > (int64_t)f->since_s + MARGIN_S) {
         f->since_s = 0;
@@ -155,8 +156,7 @@ adopt_all(struct ing_sink *s)
         struct span name = get_text(&feed, "name");
         for (unsigned i = 0; i < s->n_feeds; i++) {
             struct ing_sink_feed *f = &s->feeds[i];
-            if (span_eq(f->name, name) &&
-                get_i64(&feed, "print") == (int64_t)f->feed->fingerprint)
+            if (span_eq(f->name, name) && get_i64(&feed, "print") == (int64_t)f->feed->fingerprint)
                 adopt(s, f, get_text(&feed, "target"), acked_s, is_ours);
         }
     }

@@ -23,11 +23,13 @@ nodes_init(struct ing_sink *s, struct err *err)
         struct span url = span_trim(span_split(&rest, ','));
         while (url.n && url.p[url.n - 1] == '/')
             url.n--;
-        bool is_http = span_starts(url, SPAN_LIT("http://")) || span_starts(url, SPAN_LIT("https://"));
+        bool is_http =
+            span_starts(url, SPAN_LIT("http://")) || span_starts(url, SPAN_LIT("https://"));
         if (!is_http || s->n_nodes == ING_SINK_NODES_MAX)
             return err_set(err, RC_INVALID, "%.*s is no http:// or https:// address of Typesense",
                            SPAN_ARG(url));
-        s->nodes[s->n_nodes++] = (struct ing_sink_node){.url = xmemdup0(url.p, url.n), .is_up = true};
+        s->nodes[s->n_nodes++] =
+            (struct ing_sink_node){.url = xmemdup0(url.p, url.n), .is_up = true};
     }
     return s->n_nodes ? RC_OK : err_set(err, RC_INVALID, "Typesense has no address");
 }
@@ -55,8 +57,7 @@ feeds_init(struct ing_sink *s, struct err *err)
             s->feeds[s->n_feeds++] = (struct ing_sink_feed){.feed = &m->feeds[i], .name = c->name};
     }
     struct arena arena = {0};
-    enum rc rc =
-        ing_sink_state_read(s, idx_state(m->options.idx, SPAN_LIT("sink"), &arena), err);
+    enum rc rc = ing_sink_state_read(s, idx_state(m->options.idx, SPAN_LIT("sink"), &arena), err);
     arena_fini(&arena);
     for (unsigned i = 0; i < s->n_feeds && !rc; i++) {
         if (s->feeds[i].uid) /* before anything can change */

@@ -41,7 +41,7 @@ struct ing_pending {
     uint64_t ticket; /* of the newest batch with entries */
 };
 
-struct ing_pending_item { /* an entry, as a snapshot shows it */
+struct ing_pending_item {   /* an entry, as a snapshot shows it */
     struct span key;        /* of the entry */
     struct span collection; /* whose document it is */
     struct span id;         /* of the document */
@@ -71,8 +71,8 @@ uint64_t ing_pending_sample(struct ing_pending *p);
  * Submits the batch with the entries of these keys taken away, but for those
  * touched since the sample. *n_left: how many had to stay. The ticket, or 0.
  */
-uint64_t ing_pending_settle(struct ing_pending *p, struct idx_batch **take,
-                            const struct span *keys, size_t n, size_t *n_left);
+uint64_t ing_pending_settle(struct ing_pending *p, struct idx_batch **take, const struct span *keys,
+                            size_t n, size_t *n_left);
 
 /* Entries of a snapshot. */
 uint64_t ing_pending_n(const struct ing_pending *p, const struct idx_snapshot *s);

@@ -114,18 +114,22 @@ ing_sink_write_missing(const struct sch_collection *c, const struct json *shown,
 
 /* ---- collections ---- */
 
+struct question {
+    const char *method, *room; /* "collections" or "aliases" */
+    struct span name, body;
+};
+
 static enum rc
-ask_about(struct ing_sink *s, const char *method, const char *room, struct span name,
-          struct span body, struct ing_sink_answer *out, struct err *err)
+ask(struct ing_sink *s, const struct question *q, struct ing_sink_answer *out, struct err *err)
 {
     struct buf path = {0};
-    buf_printf(&path, "/%s", room);
-    if (name.n) {
+    buf_printf(&path, "/%s", q->room);
+    if (q->name.n) {
         buf_putc(&path, '/');
-        ing_sink_put_escaped(&path, name);
+        ing_sink_put_escaped(&path, q->name);
     }
     buf_putc(&path, 0);
-    enum rc rc = ing_sink_ask(s, method, path.p, body, out, err);
+    enum rc rc = ing_sink_ask(s, q->method, path.p, q->body, out, err);
     buf_fini(&path);
     return rc;
 }
@@ -147,7 +151,8 @@ ing_sink_create(struct ing_sink *s, const struct ing_sink_feed *f, const char *n
     struct ing_sink_answer a;
     ing_sink_write_schema(f->feed->schema, name, &body);
     enum rc rc =
-        ask_about(s, "POST", "collections", (struct span){0}, buf_span(&body), &a, err);
+        ask(s, &(struct question){.method = "POST", .room = "collections", .body = buf_span(&body)},
+            &a, err);
     if (!rc && a.status != 201 && a.status != 409)
         rc = refused(&a, "making a collection", err);
     if (!rc)
@@ -168,7 +173,12 @@ extend(struct ing_sink *s, const struct ing_sink_feed *f, const char *name, stru
     bool is_other = false;
     enum rc rc = json_parse(shown_text, &arena, &shown, err);
     if (!rc && ing_sink_write_missing(f->feed->schema, &shown, &body, &is_other)) {
-        rc = ask_about(s, "PATCH", "collections", span_str(name), buf_span(&body), &a, err);
+        rc = ask(s,
+                 &(struct question){.method = "PATCH",
+                                    .room = "collections",
+                                    .name = span_str(name),
+                                    .body = buf_span(&body)},
+                 &a, err);
         if (!rc && a.status != 200)
             rc = refused(&a, "adding fields", err);
         if (!rc)
@@ -187,7 +197,9 @@ enum rc
 ing_sink_fit(struct ing_sink *s, const struct ing_sink_feed *f, const char *name, struct err *err)
 {
     struct ing_sink_answer a;
-    enum rc rc = ask_about(s, "GET", "collections", span_str(name), (struct span){0}, &a, err);
+    enum rc rc =
+        ask(s, &(struct question){.method = "GET", .room = "collections", .name = span_str(name)},
+            &a, err);
     if (!rc && a.status == 404)
         rc = err_set(err, RC_ABSENT, "Typesense has no collection %s", name);
     else if (!rc && a.status != 200)
@@ -202,7 +214,9 @@ enum rc
 ing_sink_drop(struct ing_sink *s, const char *name, struct err *err)
 {
     struct ing_sink_answer a;
-    enum rc rc = ask_about(s, "DELETE", "collections", span_str(name), (struct span){0}, &a, err);
+    enum rc rc = ask(
+        s, &(struct question){.method = "DELETE", .room = "collections", .name = span_str(name)},
+        &a, err);
     if (!rc && a.status != 200 && a.status != 404)
         rc = refused(&a, "dropping a collection", err);
     ing_sink_answer_fini(&a);
@@ -229,7 +243,8 @@ enum rc
 ing_sink_alias(struct ing_sink *s, struct span alias, char out[ING_SINK_NAME_MAX], struct err *err)
 {
     struct ing_sink_answer a;
-    enum rc rc = ask_about(s, "GET", "aliases", alias, (struct span){0}, &a, err);
+    enum rc rc =
+        ask(s, &(struct question){.method = "GET", .room = "aliases", .name = alias}, &a, err);
     out[0] = 0;
     if (!rc && a.status == 200)
         copy_member(&a, "collection_name", out);
@@ -245,7 +260,8 @@ find_plain(struct ing_sink *s, struct span name, bool *is_plain, struct err *err
 {
     struct ing_sink_answer a;
     char shown[ING_SINK_NAME_MAX] = "";
-    enum rc rc = ask_about(s, "GET", "collections", name, (struct span){0}, &a, err);
+    enum rc rc =
+        ask(s, &(struct question){.method = "GET", .room = "collections", .name = name}, &a, err);
     if (!rc && a.status == 200)
         copy_member(&a, "name", shown);
     else if (!rc && a.status != 404)
@@ -274,7 +290,10 @@ ing_sink_swap(struct ing_sink *s, struct span alias, const char *name, struct er
     }
     /* Searches find nothing between these two requests, if the collection was plain. */
     if (!rc)
-        rc = ask_about(s, "PUT", "aliases", alias, buf_span(&body), &a, err);
+        rc = ask(s,
+                 &(struct question){
+                     .method = "PUT", .room = "aliases", .name = alias, .body = buf_span(&body)},
+                 &a, err);
     if (!rc && a.status != 200)
         rc = refused(&a, "setting an alias", err);
     ing_sink_answer_fini(&a);

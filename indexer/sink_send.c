@@ -9,7 +9,12 @@
 
 #include "base/clock.h"
 
-enum { DELETE_IDS_MAX = 100, SIMPLE_ID_MAX = 36, LOOK_US = 200000 };
+enum {
+    DELETE_IDS_MAX = 100,
+    SIMPLE_ID_MAX = 36,
+    LOOK_US = 200000,
+    DELETED_BYTES_MAX = 64 << 20, /* the answer to a deletion is the document */
+};
 
 enum slot_state { SLOT_FREE, SLOT_BUSY, SLOT_DONE };
 
@@ -39,8 +44,8 @@ struct sending { /* one window into one collection */
     struct ing_sink_window *w;
     struct ing_sink_feed *f;
     const char *collection;
-    bool may_reject; /* false: an older collection, whose opinion does not matter */
-    size_t at;       /* the next item */
+    bool may_reject;             /* false: an older collection, whose opinion does not matter */
+    size_t at;                   /* the next item */
     struct ing_sink_item **gone; /* items that are in the index no more; in the window's arena */
     size_t n_gone, cap_gone, i_gone;
     enum rc rc; /* the first failure: nothing more is begun */
@@ -109,7 +114,7 @@ find_slot(struct ing_sink_slots *all, enum slot_state a, enum slot_state b, uint
                           .tv_nsec = (long)(until_us % 1000000 * 1000)};
     struct slot *found = NULL;
     pthread_mutex_lock(&all->lock);
-    for (bool is_last = false; !found; ) {
+    for (bool is_last = false; !found;) {
         for (unsigned i = 0; i < all->n && !found; i++) {
             if (all->all[i].state == a || all->all[i].state == b)
                 found = &all->all[i];
@@ -172,7 +177,8 @@ read_line(struct sending *x, struct ing_sink_item *item, struct span line, struc
         return;
     }
     if (json_parse(line, arena, &json, NULL)) {
-        fail(x, err_set(&err, RC_INVALID, "Typesense answers an import with a line that is no JSON"),
+        fail(x,
+             err_set(&err, RC_INVALID, "Typesense answers an import with a line that is no JSON"),
              &err);
         return;
     }
@@ -184,8 +190,9 @@ read_line(struct sending *x, struct ing_sink_item *item, struct span line, struc
     else if (status >= 400 && status < 500 && status != 408 && status != 429)
         reject(x, item, reason);
     else
-        fail(x, err_set(&err, RC_BUSY, "Typesense could not take a document (%lld): %.*s",
-                        (long long)status, SPAN_ARG(reason)),
+        fail(x,
+             err_set(&err, RC_BUSY, "Typesense could not take a document (%lld): %.*s",
+                     (long long)status, SPAN_ARG(reason)),
              &err);
 }
 
@@ -199,8 +206,9 @@ read_lines(struct sending *x, struct slot *slot)
     for (struct span left = rest; left.n && left.p; n_lines++)
         (void)span_split(&left, '\n');
     if (n_lines != slot->n) {
-        fail(x, err_set(&err, RC_INVALID, "Typesense answers %zu documents with %zu lines", slot->n,
-                        n_lines),
+        fail(x,
+             err_set(&err, RC_INVALID, "Typesense answers %zu documents with %zu lines", slot->n,
+                     n_lines),
              &err);
         return;
     }
@@ -274,7 +282,9 @@ begin(struct sending *x, struct slot *slot, const char *method)
                              .headers = headers,
                              .body = buf_span(&slot->body),
                              .timeout_us = s->options.timeout_us,
-                             .answer_bytes_max = 2 * slot->body.n + (slot->n + 64) * 1024};
+                             .answer_bytes_max = slot->is_delete
+                                                     ? DELETED_BYTES_MAX
+                                                     : 2 * slot->body.n + (slot->n + 64) * 1024};
     if (!ing_sink_may_send(s)) {
         fail(x, err_set(&err, RC_STOPPED, "without the lease nothing is sent"), &err);
         return;

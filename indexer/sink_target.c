@@ -3,7 +3,12 @@
 
 #include "base/clock.h"
 
-enum { ANSWER_BYTES_MAX = 8 << 20, HEALTH_TIMEOUT_US = 2000000, LEASE_MARGIN_US = 500000 };
+enum {
+    ANSWER_BYTES_MAX = 8 << 20,
+    HEALTH_TIMEOUT_US = 1000000,
+    NODES_US = 15000000,
+    LEASE_MARGIN_US = 500000
+};
 
 /* ---- words ---- */
 
@@ -36,7 +41,8 @@ ing_sink_judge(struct ing_sink *s, int status, uint64_t retry_after_s, struct sp
                struct err *err)
 {
     char reason[160];
-    bool is_busy = status == 408 || status == 429 || status == 503;
+    /* 422: out of disk or memory. */
+    bool is_busy = status == 408 || status == 422 || status == 429 || status == 503;
     if (status < 500 && !is_busy && status != 401 && status != 403)
         return RC_OK;
     ing_sink_reason(body, reason, sizeof reason);
@@ -98,16 +104,29 @@ is_healthy(struct ing_sink *s, unsigned node)
 }
 
 void
+ing_sink_look_at_nodes(struct ing_sink *s)
+{
+    if (!s->nodes[s->node].is_up)
+        mark(s, s->node, true); /* it has just answered */
+    if (clock_us() < s->nodes_us)
+        return;
+    s->nodes_us = clock_us() + NODES_US;
+    for (unsigned i = 0; i < s->n_nodes && !atomic_load(&s->is_closed); i++) {
+        if (!s->nodes[i].is_up && is_healthy(s, i))
+            mark(s, i, true);
+    }
+}
+
+void
 ing_sink_fail_over(struct ing_sink *s)
 {
+    unsigned was = s->node;
     for (unsigned i = 0; i < s->n_nodes && !atomic_load(&s->is_closed); i++) {
-        unsigned node = (s->node + 1 + i) % s->n_nodes;
+        unsigned node = (was + 1 + i) % s->n_nodes;
         bool is_up = is_healthy(s, node);
         mark(s, node, is_up);
-        if (!is_up)
-            continue;
-        s->node = node;
-        return;
+        if (is_up && s->node == was)
+            s->node = node;
     }
 }
 

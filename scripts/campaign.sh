@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # The campaigns in full, of which CI runs a tenth: hundreds of kills, a million
 # random requests. On the release build; an hour or more. Prints a line for each.
-#   scripts/campaign.sh [kill] [heal] [standalone] [oracle]     default: all
+#   scripts/campaign.sh [kill] [heal] [standalone] [oracle] [sink]     default: all
 set -euo pipefail
 . "$(dirname "$0")/lib.sh"
 cd "$root"
@@ -42,12 +42,17 @@ campaign_oracle() {
         env TAILFIN_REQUESTS=1000000 build/campaign/tests/test_match
 }
 
+campaign_sink() {
+    run "100 kills of the sidecar that feeds Typesense" \
+        env TAILFIN_KILLS=100 TAILFIN_PARTS=kills python3 tests/journey/sink.py build/release/tailfin
+}
+
 scripts/deps.sh test
 scripts/build.sh release
-[ $# -gt 0 ] || set -- kill heal standalone oracle
+[ $# -gt 0 ] || set -- kill heal standalone oracle sink
 for name in "$@"; do
     case $name in
-    kill | heal | standalone | oracle) "campaign_$name" ;;
+    kill | heal | standalone | oracle | sink) "campaign_$name" ;;
     *) fail "there is no campaign $name" ;;
     esac
 done

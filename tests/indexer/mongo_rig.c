@@ -116,6 +116,7 @@ rig_open(struct rig *r)
     o.writeback = r->writeback;
     o.verify_docs_per_s = r->verify_docs_per_s;
     o.sweep_us = r->sweep_us;
+    o.sink = r->sink;
     o.metrics = r->metrics;
     o.log = r->log;
     enum rc rc = ing_mongo_start(&o, &r->m, &err);

@@ -39,6 +39,7 @@ struct rig {
     enum ing_writeback writeback;
     uint64_t verify_docs_per_s;
     uint64_t sweep_us;
+    const struct ing_sink_options *sink; /* NULL: no Typesense */
     /* While open: */
     struct fs *fs;
     struct idx *idx;
