@@ -12,7 +12,7 @@ build_packages=(
     libhttp-parser-dev libxxhash-dev libinih-dev libyajl-dev libzstd-dev zlib1g-dev
     python3 curl ca-certificates libcmocka-dev
 )
-test_packages=(python3-yaml binutils chromium)
+test_packages=(python3-yaml binutils chromium qemu-user-static)
 
 have() {
     dpkg-query -W -f '${Status}' "$1" 2>/dev/null | grep -q '^install ok installed$'

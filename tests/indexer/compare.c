@@ -62,9 +62,19 @@ note(struct compare_result *out, size_t *counter, const char *what, struct span 
      struct span id, struct span detail)
 {
     (*counter)++;
-    if (!out->first[0])
-        snprintf(out->first, sizeof out->first, "%s %.*s/%.*s: %.*s", what, SPAN_ARG(collection),
-                 SPAN_ARG(id), SPAN_ARG(detail));
+    if (out->first[0])
+        return;
+    struct buf text = {0};
+    buf_puts(&text, what);
+    buf_putc(&text, ' ');
+    buf_put_span(&text, collection);
+    buf_putc(&text, '/');
+    buf_put_span(&text, id);
+    buf_puts(&text, ": ");
+    buf_put_span(&text, detail);
+    buf_putc(&text, 0);
+    snprintf(out->first, sizeof out->first, "%s", text.p);
+    buf_fini(&text);
 }
 
 static void

@@ -126,8 +126,9 @@ def run(program):
         writer = Writer(application)
         writer.start()
         disturbance = Disturbance(mongo, rng)
-        server = Tailfin(program, scratch + '/index', '--mongodb-uri', mongo.uri, '--commit-ms', '100',
-                         '--writeback', writeback)
+        reads = rng.choice(['primary', 'secondaryPreferred', 'nearest'])
+        server = Tailfin(program, scratch + '/index', '--mongodb-uri', f'{mongo.uri}&readPreference={reads}',
+                         '--commit-ms', '100', '--writeback', writeback)
         for k, plan in enumerate(disturbances(rng, kills, step_downs)):
             writer.granted = n_operations * (k + 1) // kills
             server.start(wait=False)
@@ -145,8 +146,8 @@ def run(program):
         check(not left, f'{len(left)} differences:\n' + '\n'.join(left[:10]) + '\n' + server.tail())
         if writeback == 'full':
             await_marks(shell, 150)
-        print(f'{application.n} operations, {kills} kills, {disturbance.counts}, writeback {writeback}: '
-              '0 missing, 0 stale, 0 ghosts')
+        print(f'{application.n} operations, {kills} kills, {disturbance.counts}, writeback {writeback}, '
+              f'reads {reads}: 0 missing, 0 stale, 0 ghosts')
         server.stop()
         check(subprocess.run([program, 'check', scratch + '/index'], env=environment()).returncode == 0, 'tailfin check')
         shell.close()
