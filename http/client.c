@@ -125,6 +125,8 @@ stop(struct http_client *c, bool is_aborting)
 void
 http_client_abort(struct http_client *c)
 {
+    if (!c)
+        return;
     must(c->magic == CLIENT_MAGIC);
     stop(c, true);
 }

@@ -46,7 +46,7 @@ MUST_USE enum rc http_client_new(unsigned connections_max, struct http_client **
                                  struct err *err);
 /* Waits for calls in flight up to their time-outs; NULL allowed. */
 void http_client_free(struct http_client *c);
-/* Calls in flight end at once with RC_STOPPED, later ones are refused. Any thread. */
+/* Calls in flight end at once with RC_STOPPED, later ones are refused. Any thread; NULL allowed. */
 void http_client_abort(struct http_client *c);
 /*
  * Strings are copied, the body is borrowed until done, which is called in the

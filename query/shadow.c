@@ -197,6 +197,7 @@ qry_shadow_free(struct qry_shadow *s)
     if (!s)
         return;
     queue_close(s->queue);
+    http_client_abort(s->client);
     if (s->has_thread)
         must(pthread_join(s->thread, NULL) == 0);
     for (struct qry_replay *r; (r = queue_try_pop(s->queue));)

@@ -252,6 +252,7 @@ qry_upstream_free(struct qry_upstream *u)
     u->is_stopping = true;
     must(pthread_cond_signal(&u->stopped) == 0);
     must(pthread_mutex_unlock(&u->mutex) == 0);
+    http_client_abort(u->client);
     if (u->has_thread)
         must(pthread_join(u->thread, NULL) == 0);
     http_client_free(u->client);

@@ -252,6 +252,33 @@ test_free_waits(void **state)
     assert_int_equal(atomic_load(&n_done), 8);
 }
 
+static void *
+abort_soon(void *arg)
+{
+    clock_sleep_us(50000);
+    http_client_abort(arg);
+    return NULL;
+}
+
+static void
+test_abort_ends_a_wait(void **state)
+{
+    struct world *w = *state;
+    struct http_call call = call_to(w, "GET", "/held");
+    struct buf body = {0};
+    int status = 0;
+    pthread_t thread;
+    uint64_t begin = clock_us();
+    assert_int_equal(pthread_create(&thread, NULL, abort_soon, w->client), 0);
+    assert_int_equal(http_client_fetch(w->client, &call, &status, &body, NULL), RC_STOPPED);
+    assert_true(clock_us() - begin < 5000000);
+    assert_int_equal(http_client_fetch(w->client, &call, &status, &body, NULL), RC_STOPPED);
+    assert_int_equal(pthread_join(thread, NULL), 0);
+    http_client_abort(w->client);
+    http_client_abort(NULL);
+    rig_release(&w->rig);
+}
+
 int
 main(void)
 {
@@ -270,6 +297,7 @@ main(void)
         cmocka_unit_test_setup_teardown(test_fetch_cut_answer, setup, teardown),
         cmocka_unit_test_setup_teardown(test_send_many, setup, teardown),
         cmocka_unit_test_setup_teardown(test_free_waits, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_abort_ends_a_wait, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
