@@ -203,9 +203,10 @@ changes_without_dates_are_seen(void **state)
 {
     struct rig r;
     rig_init(&r, *state);
-    rig_command(&r, "{\"insert\": \"emote_moderation_requests\", \"documents\": [{\"_id\": {\"$uuid\":"
-                    " \"01851f89-2900-0000-7972-79e2ddcd8d89\"}, \"status\": 0, \"kind\": 0,"
-                    " \"updated_at\": {\"$date\": 5}, \"search_updated_at\": {\"$date\": 9}}]}");
+    rig_command(&r,
+                "{\"insert\": \"emote_moderation_requests\", \"documents\": [{\"_id\":"
+                " {\"$uuid\": \"01851f89-2900-0000-7972-79e2ddcd8d89\"}, \"status\": 0, \"kind\": 0,"
+                " \"updated_at\": {\"$date\": 5}, \"search_updated_at\": {\"$date\": 9}}]}");
     open_and_settle(&r);
     update_all(&r, "emote_moderation_requests", "{\"$set\": {\"status\": 3}}");
     assert_true(rig_settle(&r));
@@ -319,8 +320,9 @@ merged_emotes_stay_in_lists(void **state)
     world_set(&r, 1, 1, 1);
     world_user(&r, 1, 1, "one");
     open_and_settle(&r);
-    update_all(&r, "emotes", "{\"$set\": {\"merged\": {\"target_id\": {\"$uuid\":"
-                             " \"01851f89-2900-0000-7972-79e2ddcd8d89\"}, \"at\": {\"$date\": 1}}}}");
+    update_all(&r, "emotes",
+               "{\"$set\": {\"merged\": {\"target_id\": {\"$uuid\":"
+               " \"01851f89-2900-0000-7972-79e2ddcd8d89\"}, \"at\": {\"$date\": 1}}}}");
     world_remove(&r, "emotes", 'e', 1);
     assert_true(rig_settle(&r));
     snprintf(emote, sizeof emote, "\"emotes\":[\"%s\"]", world_text('e', 1, id));
