@@ -63,6 +63,7 @@ test_slots_run_out(void **state)
 struct shared {
     struct idx_epochs e;
     atomic_bool is_over;
+    atomic_uint n_begun; /* threads */
     atomic_uint_fast64_t n_reads;
 };
 
@@ -71,7 +72,8 @@ read_all(void *arg)
 {
     struct shared *s = arg;
     uint64_t last = 0, n = 0;
-    while (!atomic_load(&s->is_over)) {
+    atomic_fetch_add(&s->n_begun, 1);
+    do {
         struct idx_reader *r = idx_epochs_join(&s->e);
         for (int i = 0; i < 100; i++) {
             const struct idx_snapshot *at = idx_reader_begin(r);
@@ -84,7 +86,7 @@ read_all(void *arg)
             n++;
         }
         idx_reader_free(r);
-    }
+    } while (!atomic_load(&s->is_over));
     atomic_fetch_add(&s->n_reads, n);
     return NULL;
 }
@@ -104,6 +106,8 @@ test_threads(void **state)
     idx_epochs_init(&s.e, &ring[0]);
     for (int i = 0; i < N_THREADS; i++)
         must(pthread_create(&threads[i], NULL, read_all, &s) == 0);
+    while (atomic_load(&s.n_begun) < N_THREADS) /* on a busy machine that takes its time */
+        clock_sleep_us(100);
     while (next < N_SWAPS) {
         uint64_t oldest = idx_epochs_oldest(&s.e);
         while (first + 1 < next && ring[first % RING].retired_at <= oldest)
