@@ -92,7 +92,7 @@ live_bytes(const struct idx_part *p)
 static bool
 is_free_file(const struct idx_part *p)
 {
-    return p->seg->file && !p->is_busy && p->n_live > 0;
+    return p->seg->file && !p->is_busy && !p->is_bad && p->n_live > 0;
 }
 
 static bool

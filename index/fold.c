@@ -234,6 +234,14 @@ idx_fold_install(struct idx_fold *f, struct idx_catalog *c)
     idx_generation_add(c, g, idx_part_of(seg, live));
 }
 
+/* The next fold must not fail for the same file: commits would never work again. */
+static void
+give_back(struct idx_part *part)
+{
+    part->is_busy = false;
+    part->is_bad |= idx_segment_is_corrupt(part->seg->segment);
+}
+
 void
 idx_fold_free(struct idx_fold *f, struct idx_catalog *c)
 {
@@ -242,7 +250,7 @@ idx_fold_free(struct idx_fold *f, struct idx_catalog *c)
     struct idx_generation *g = f->is_installed ? NULL : idx_catalog_find(c, f->uid);
     for (size_t i = 0; i < f->n; i++) {
         if (g)
-            g->parts[find_part(g, f->from[i].seg)].is_busy = false;
+            give_back(&g->parts[find_part(g, f->from[i].seg)]);
         idx_part_fini(&f->from[i]);
         free(f->inputs[i].new_doc);
     }

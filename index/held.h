@@ -67,6 +67,7 @@ struct idx_part { /* a segment in a generation; two references. Writer thread */
     uint32_t n_docs, n_live;
     bool is_busy; /* input of a running commit or merge: stays where it is until that ends */
     bool is_told; /* that its bytes are corrupt */
+    bool is_bad;  /* a fold could not read it: it stays as it is */
 };
 
 /* The caller's references move into the part. live NULL: all are alive. */

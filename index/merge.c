@@ -85,6 +85,8 @@ merge_block(struct doc_merge *w, const struct idx_merge_input *in, uint32_t i, s
     enum rc rc = RC_OK;
     if (n_live == b.n && is_full) {
         rc = idx_docs_stored(&in->segment->docs, &b, &stored, err);
+        if (rc != RC_OK)
+            atomic_store_explicit(&in->segment->health->is_corrupt, 1, memory_order_relaxed);
         if (rc == RC_OK)
             rc = idx_docs_flush(&w->out, bytes, err);
         if (rc == RC_OK)

@@ -4,6 +4,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include <dirent.h>
+#include <string.h>
+
 #include <cmocka.h>
 
 #include "base/clock.h"
@@ -105,11 +108,52 @@ test_little_disk(void **state)
     assert_non_null(strstr(troubles.text, "disk"));
 }
 
+/* ---- a damaged file ---- */
+
+/* Flips a bit in the newest segment file, so far from its beginning (in 16ths). */
+static void
+damage(const char *dir, long sixteenths)
+{
+    char name[256] = "", path[600];
+    DIR *d = opendir(dir);
+    for (struct dirent *e = readdir(d); e; e = readdir(d))
+        if (strstr(e->d_name, ".seg") && strcmp(e->d_name, name) > 0)
+            snprintf(name, sizeof name, "%s", e->d_name);
+    closedir(d);
+    snprintf(path, sizeof path, "%s/%s", dir, name);
+    FILE *f = fopen(path, "r+b");
+    assert_non_null(f);
+    assert_int_equal(fseek(f, 0, SEEK_END), 0);
+    long at = 80 + ftell(f) / 16 * sixteenths;
+    assert_int_equal(fseek(f, at, SEEK_SET), 0);
+    int byte = fgetc(f);
+    assert_int_equal(fseek(f, at, SEEK_SET), 0);
+    assert_int_equal(fputc(byte ^ 1, f), byte ^ 1);
+    assert_int_equal(fclose(f), 0);
+}
+
+/* A file that cannot be read is not merged, and commits go on without it. */
+static void
+test_damaged(void **state)
+{
+    struct kit_world *w = *state;
+    for (long at = 0; at < 12; at++) {
+        uint32_t uid = kit_world_make(w, 0);
+        kit_world_put(w, uid, 0, 100, 1, IDX_DURABLE);
+        kit_world_close(w);
+        damage(w->dir, at);
+        w->idx = kit_open(w->fs, NULL);
+        for (uint32_t i = 1; i < 6; i++) /* the damaged one is as light as the others */
+            kit_world_put(w, uid, 100 * i, 100 * i + 100, i, IDX_DURABLE);
+        assert_true(n_views(w, uid) <= 5);
+    }
+}
+
 int
 main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, kit_world_set_up, kit_world_tear_down)
-    const struct CMUnitTest tests[] = {TEST(test_rest), TEST(test_little_disk)};
+    const struct CMUnitTest tests[] = {TEST(test_rest), TEST(test_little_disk), TEST(test_damaged)};
 #undef TEST
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
