@@ -8,13 +8,15 @@
  */
 #include "query/matching.h"
 
+enum { FEW_DOCS = 512 }; /* of a class: up to so many are taken without going through bitmaps */
+
 struct single {
     struct qry_run *r;
     struct qry_pass *p;
     struct qry_word *word;
     uint64_t **seen;         /* by view: evaluated at a smaller cost */
     uint64_t **with_dropped; /* by view: have a dropped word; NULL without any */
-    uint64_t **field_bits;   /* by field, for the view at hand */
+    uint64_t **field_bits;   /* by field, for the view at hand; NULL until needed */
     struct qry_reach *class; /* by field: terms of the class at hand */
     unsigned cost;
     bool is_prefix;
@@ -145,6 +147,7 @@ make_hit(const struct single *t, uint32_t field, const struct standing *at)
 struct adding { /* documents of one field, or with field QRY_NONE those for evaluate.c */
     struct single *t;
     uint32_t field;
+    bool (*each)(void *adding, uint32_t doc);
     struct qry_hit hit; /* of all that need no closer look: those whose value is the word alone */
 };
 
@@ -186,23 +189,49 @@ add_by_evaluation(void *arg, uint32_t doc)
     return !qry_run_tick(a->t->r);
 }
 
-static bool
-add_docs(struct single *t, uint32_t field, const uint64_t *docs)
+static struct adding
+adding_to(struct single *t, uint32_t field)
 {
     const struct qry_search *s = t->r->s;
-    uint32_t n_words = qry_n_words(t->r->c->views[t->view].n_docs);
-    struct adding a = {.t = t, .field = field};
-
-    if (field == QRY_NONE)
-        return qry_each_doc(docs, n_words, add_by_evaluation, &a);
     bool is_close = s->prioritize_token_position ||
                     (t->cost == 0 && !t->is_prefix && s->prioritize_exact_match);
     const struct standing alone = {1, true}, anywhere = {0};
+    struct adding a = {.t = t, .field = field, .each = add_by_evaluation};
+
+    if (field == QRY_NONE)
+        return a;
+    a.each = is_close ? add_closely : add_alike;
     a.hit = make_hit(t, field, is_close ? &alone : &anywhere);
-    return qry_each_doc(docs, n_words, is_close ? add_closely : add_alike, &a);
+    return a;
+}
+
+static bool
+add_docs(struct single *t, uint32_t field, const uint64_t *docs)
+{
+    struct adding a = adding_to(t, field);
+
+    return qry_each_doc(docs, qry_n_words(t->r->c->views[t->view].n_docs), a.each, &a);
 }
 
 /* ---- a class in one segment ---- */
+
+/* Room for the documents of every field, in the largest view. */
+static void
+make_field_bits(struct single *t)
+{
+    const struct qry_run *r = t->r;
+    uint32_t largest = 0;
+
+    if (t->field_bits)
+        return;
+    for (uint32_t v = 0; v < r->n_views; v++) {
+        if (r->c->views[v].n_docs > r->c->views[largest].n_docs)
+            largest = v;
+    }
+    t->field_bits = arena_calloc(r->arena, r->n_fields, sizeof *t->field_bits);
+    for (uint32_t f = 0; f < r->n_fields; f++)
+        t->field_bits[f] = qry_run_bits(t->r, largest);
+}
 
 /* Sets field_bits of every field that has the class; several: documents with more than one. */
 static void
@@ -227,18 +256,18 @@ unite(struct single *t, uint64_t *any, uint64_t *several)
     }
 }
 
+/* The class by bitmaps: for many documents. */
 static bool
-run_class(struct single *t)
+run_many(struct single *t)
 {
     struct qry_run *r = t->r;
     uint32_t n_words = qry_n_words(r->c->views[t->view].n_docs);
-
-    if (!make_class(t))
-        return true;
     uint64_t *any = qry_run_scratch(r, 2, t->view), *several = qry_run_scratch(r, 3, t->view);
     uint64_t *seen = t->seen[t->view];
     const uint64_t *allowed = r->allowed[t->view];
     const uint64_t *apart = t->with_dropped ? t->with_dropped[t->view] : NULL;
+
+    make_field_bits(t);
     unite(t, any, several);
     for (uint32_t i = 0; i < n_words; i++) {
         uint64_t fresh = allowed[i] & ~seen[i] & (apart ? ~apart[i] : UINT64_MAX);
@@ -254,6 +283,97 @@ run_class(struct single *t)
             return false;
     }
     return r->n_fields == 1 || add_docs(t, QRY_NONE, several);
+}
+
+struct few { /* where documents have the class */
+    uint64_t places[FEW_DOCS]; /* document << 8 | field */
+    uint32_t n, most;
+};
+_Static_assert(QRY_FIELDS_MAX <= 256, "a field fits a byte");
+
+static void
+gather_term(const struct idx_terms *terms, uint32_t ord, uint32_t field, struct few *out)
+{
+    uint32_t docs[IDX_POSTING_BATCH];
+    struct idx_posting p;
+
+    idx_posting_begin(&p, terms, ord);
+    for (uint32_t n; (n = idx_posting_next(&p, docs)) > 0;) {
+        for (uint32_t i = 0; i < n; i++)
+            out->places[out->n++] = (uint64_t)docs[i] << 8 | field;
+    }
+}
+
+static bool
+gather_stretch(const struct single *t, const struct qry_stretch *s, uint32_t field,
+               struct few *out)
+{
+    const struct idx_terms *terms = t->r->terms[qry_slot(t->r, t->view, field)];
+
+    for (uint32_t ord = s->begin; ord < s->end; ord++) {
+        if (out->n + idx_terms_df(terms, ord) > out->most)
+            return false;
+        gather_term(terms, ord, field, out);
+    }
+    return true;
+}
+
+/* False if there are more than a few: bitmaps of a small segment are short. */
+static bool
+gather(const struct single *t, struct few *out)
+{
+    uint32_t most = 8 + t->r->c->views[t->view].n_docs / 64;
+
+    out->n = 0;
+    out->most = most < FEW_DOCS ? most : FEW_DOCS;
+    for (uint32_t f = 0; f < t->r->n_fields; f++) {
+        const struct qry_reach *class = &t->class[f];
+        for (size_t i = 0; i < class->n; i++) {
+            if (!gather_stretch(t, &class->v[i], f, out))
+                return false;
+        }
+    }
+    return true;
+}
+
+static int
+compare_places(const void *x, const void *y)
+{
+    uint64_t a = *(const uint64_t *)x, b = *(const uint64_t *)y;
+
+    return (a > b) - (a < b);
+}
+
+static bool
+run_few(struct single *t, struct few *few)
+{
+    uint64_t *seen = t->seen[t->view];
+    const uint64_t *allowed = t->r->allowed[t->view];
+    const uint64_t *apart = t->with_dropped ? t->with_dropped[t->view] : NULL;
+
+    qsort(few->places, few->n, sizeof few->places[0], compare_places);
+    for (uint32_t i = 0, end; i < few->n; i = end) {
+        uint32_t doc = (uint32_t)(few->places[i] >> 8), field = few->places[i] & 255;
+        for (end = i + 1; end < few->n && few->places[end] >> 8 == doc; end++)
+            field = few->places[end] == few->places[i] ? field : QRY_NONE;
+        if (!qry_bit(allowed, doc) || qry_bit(seen, doc) || (apart && qry_bit(apart, doc)))
+            continue;
+        seen[doc / 64] |= (uint64_t)1 << (doc % 64);
+        struct adding a = adding_to(t, field);
+        if (!a.each(&a, doc))
+            return false;
+    }
+    return true;
+}
+
+static bool
+run_class(struct single *t)
+{
+    struct few few;
+
+    if (!make_class(t))
+        return true;
+    return gather(t, &few) ? run_few(t, &few) : run_many(t);
 }
 
 /* Documents with dropped words: their score may rise with the cost, so each cost counts. */
@@ -307,19 +427,11 @@ bool
 qry_single_run(struct qry_run *r, struct qry_pass *p)
 {
     struct single t = {.r = r, .p = p, .word = p->words[0]};
-    uint32_t largest = 0;
 
-    for (uint32_t v = 0; v < r->n_views; v++) {
-        if (r->c->views[v].n_docs > r->c->views[largest].n_docs)
-            largest = v;
-    }
     t.seen = arena_calloc(r->arena, r->n_views + 1u, sizeof *t.seen);
     for (uint32_t v = 0; v < r->n_views; v++)
         t.seen[v] = qry_run_bits(r, v);
     t.class = arena_calloc(r->arena, r->n_fields, sizeof *t.class);
-    t.field_bits = arena_calloc(r->arena, r->n_fields, sizeof *t.field_bits);
-    for (uint32_t f = 0; f < r->n_fields && r->n_views; f++)
-        t.field_bits[f] = qry_run_bits(r, largest);
     if (p->n_dropped)
         find_dropped(&t);
     for (uint32_t i = 0; i < p->costs[0].n; i++) {
