@@ -114,6 +114,15 @@ def await_marks(shell, timeout):
         time.sleep(2)
 
 
+def verify(program, server, *flags):
+    """The program's own comparison of MongoDB and index; its exit status says that they agree."""
+    out = subprocess.run([program, 'verify', '--wait', '--url', f'http://127.0.0.1:{server.port}', '--api-key',
+                          server.key, *flags], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                         env=environment())
+    check(out.returncode == 0, f'tailfin verify disagrees:\n{out.stdout}')
+    return out.stdout.splitlines()[-1]
+
+
 def run(program):
     rng = seed()
     n_operations, kills = scale('TAILFIN_OPERATIONS', 500), scale('TAILFIN_KILLS', 10)
@@ -144,7 +153,9 @@ def run(program):
         server.wait_healthy(120)
         left = seventv.settle(server, shell, 120)
         check(not left, f'{len(left)} differences:\n' + '\n'.join(left[:10]) + '\n' + server.tail())
+        print(verify(program, server))
         if writeback == 'full':
+            print(verify(program, server, '--repair'))  # what a killed process still owed to MongoDB
             await_marks(shell, 150)
         print(f'{application.n} operations, {kills} kills, {disturbance.counts}, writeback {writeback}, '
               f'reads {reads}: 0 missing, 0 stale, 0 ghosts')
