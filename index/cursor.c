@@ -17,6 +17,13 @@ idx_cursor_init(struct idx_cursor *c, const struct idx_terms *t)
     c->n = c->shared = c->at = 0;
 }
 
+/* As idx_head_of, but what stands behind a short term is left from another. */
+static inline uint64_t
+head_of(const struct idx_cursor *c)
+{
+    return __builtin_bswap64(load_u64(c->term));
+}
+
 /* Puts the run behind the shared bytes. Runs are followed by SEG_SLACK readable bytes. */
 static inline void
 set_tail(struct idx_cursor *c, uint32_t shared, const char *run, uint32_t n)
@@ -89,7 +96,7 @@ idx_cursor_seek(struct idx_cursor *c, uint32_t depth, unsigned char byte)
     must(byte > 0 && depth <= c->n);
     if (depth < sizeof(uint64_t)) {
         uint64_t rest = depth ? UINT64_MAX >> (8 * depth) : UINT64_MAX;
-        uint64_t key = idx_head_of(span_of(c->term, c->n)) & ~rest;
+        uint64_t key = head_of(c) & ~rest;
         key |= (uint64_t)byte << (56 - 8 * depth);
         uint32_t first = (idx_dict_gallop(d, i / SEG_BLOCK, key - 1) - 1) * SEG_BLOCK;
         i = first > i ? first : i;
@@ -108,5 +115,5 @@ idx_cursor_seek(struct idx_cursor *c, uint32_t depth, unsigned char byte)
 uint32_t
 idx_cursor_end(const struct idx_cursor *c, uint32_t depth)
 {
-    return idx_dict_behind(&c->terms->dict, c->ord, span_of(c->term, depth));
+    return idx_dict_behind(&c->terms->dict, c->ord, head_of(c), depth);
 }

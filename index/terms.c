@@ -188,9 +188,8 @@ idx_dict_gallop(const struct idx_dict *d, uint32_t block, uint64_t head)
 }
 
 uint32_t
-idx_dict_behind(const struct idx_dict *d, uint32_t ord, struct span prefix)
+idx_dict_behind(const struct idx_dict *d, uint32_t ord, uint64_t head, uint32_t depth)
 {
-    uint32_t depth = prefix.n < 255 ? (uint32_t)prefix.n : 255;
     uint32_t near = (ord / SEG_BLOCK + 2) * SEG_BLOCK;
     uint32_t i = scan_lcp(d, ord + 1, near < d->n ? near : d->n, depth);
 
@@ -198,7 +197,7 @@ idx_dict_behind(const struct idx_dict *d, uint32_t ord, struct span prefix)
         return i < d->n ? i : d->n;
     if (depth <= sizeof(uint64_t)) {
         uint64_t rest = depth < sizeof(uint64_t) ? UINT64_MAX >> (8 * depth) : 0;
-        uint32_t block = idx_dict_gallop(d, near / SEG_BLOCK - 1, idx_head_of(prefix) | rest) - 1;
+        uint32_t block = idx_dict_gallop(d, near / SEG_BLOCK - 1, head | rest) - 1;
         /* That block's first term still has the prefix. */
         i = block * SEG_BLOCK < near ? near : block * SEG_BLOCK + 1;
     }
@@ -280,7 +279,8 @@ idx_terms_prefix(const struct idx_terms *t, struct span prefix, uint32_t *begin,
 uint32_t
 idx_terms_behind(const struct idx_terms *t, uint32_t ord, struct span prefix)
 {
-    return idx_dict_behind(&t->dict, ord, prefix);
+    return idx_dict_behind(&t->dict, ord, idx_head_of(prefix),
+                           prefix.n < 255 ? (uint32_t)prefix.n : 255);
 }
 
 void

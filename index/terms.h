@@ -65,11 +65,12 @@ void idx_walk_init(struct idx_walk *w, const struct idx_dict *d);
 bool idx_walk_next(struct idx_walk *w);
 
 /*
- * The first term behind ord that does not begin with `prefix` (1 byte or
- * more), which the term ord does; n if there is none. O(log n) for prefixes of
- * at most 8 bytes, else it looks at a byte of each term between.
+ * The first term behind ord that lacks its first `depth` bytes (1 or more); n
+ * if there is none. head: the term's, of which bytes behind depth do not
+ * matter. O(log n) up to a depth of 8, else it looks at a byte of each term
+ * between.
  */
-uint32_t idx_dict_behind(const struct idx_dict *d, uint32_t ord, struct span prefix);
+uint32_t idx_dict_behind(const struct idx_dict *d, uint32_t ord, uint64_t head, uint32_t depth);
 /* The first term behind ord that has at most `depth` (below 255) bytes of its predecessor; or n. */
 uint32_t idx_dict_sibling(const struct idx_dict *d, uint32_t ord, uint32_t depth);
 /* The first block behind `block` whose head is larger; the number of blocks if there is none. */
