@@ -154,13 +154,13 @@ static void
 test_slow_answer_stops_no_one(void **state)
 {
     (void)state;
-    static const struct script_step steps[] = {{OK_HEAD "Content-Length: 2\r\n\r\n", 2, 600, true}};
+    static const struct script_step steps[] = {{OK_HEAD "Content-Length: 2\r\n\r\n", 2, 2500, true}};
     struct script s;
     struct relay r;
     char text[100];
     script_start(&s, steps, 1);
     relay_start(&r, s.port);
-    r.call.timeout_us = 200000;
+    r.call.timeout_us = 1500000;
     struct wire slow, quick;
     wire_open(&slow, &r.rig);
     wire_open(&quick, &r.rig);
@@ -171,9 +171,9 @@ test_slow_answer_stops_no_one(void **state)
         wire_get(&quick, "/here");
         wire_expect(&quick, 200);
     }
-    assert_true(clock_us() - begin < 190000);
+    assert_true(clock_us() - begin < 1450000);
     assert_string_equal(wire_expect(&slow, 200), failure(text, RC_CUTOFF));
-    assert_true(clock_us() - begin >= 195000);
+    assert_true(clock_us() - begin >= 1490000);
     wire_close(&slow);
     wire_close(&quick);
     end(&r, &s);
@@ -289,7 +289,7 @@ test_loop_ends_meanwhile(void **state)
     rig_wait(&r.n_begun, 1);
     uint64_t begin = clock_us();
     rig_stop(&r.rig); /* drains for a second, then ends the request and answers */
-    assert_true(clock_us() - begin < 2000000);
+    assert_true(clock_us() - begin < 2400000);
     wire_close(&w);
     script_stop(&s);
     script_fini(&s);

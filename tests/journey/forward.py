@@ -306,7 +306,7 @@ def at_once(jobs):
 
 
 def test_sharing(program, scratch):
-    up = Scripted(0.4)
+    up = Scripted(1.0)
     proxy = forwarding(program, scratch, 'sharing', f'http://127.0.0.1:{up.server_port}', '--threads', '1')
     proxy.start()
     same = path(q='cat', query_by='name')

@@ -224,6 +224,24 @@ wait_healthy(struct relay *r)
     assert_true(qry_is_healthy(r->qry));
 }
 
+/* Until two nodes are known to be up. */
+static void
+wait_both(struct relay *r)
+{
+    static const char up[] = "\"ok\":true}";
+    bool are_up = false;
+    for (int i = 0; i < 5000 && !are_up; i++) {
+        struct buf health = {0};
+        qry_write_health(r->qry, &health);
+        buf_putc(&health, '\0');
+        const char *first = strstr(health.p, up);
+        are_up = first && strstr(first + 1, up);
+        buf_fini(&health);
+        clock_sleep_us(1000);
+    }
+    assert_true(are_up);
+}
+
 /* ---- tests ---- */
 
 static void
@@ -328,8 +346,7 @@ another_node_is_asked(void **state)
     char urls[200];
     (void)snprintf(urls, sizeof urls, "%s/ ,%s", nodes[0].url, nodes[1].url);
     relay_start(&r, urls, 4000000);
-    wait_healthy(&r);
-    clock_sleep_us(300000); /* both are known to be up */
+    wait_both(&r);
     for (int i = 0; i < 10; i++)
         assert_int_equal(ask(&r, "a"), 200);
     assert_true(atomic_load(&nodes[0].n_asked) >= 4 && atomic_load(&nodes[1].n_asked) >= 4);

@@ -182,7 +182,7 @@ stalled_side_disturbs_nobody(void **state)
     o.upstream_urls = up;
     o.shadow = QRY_SHADOW_TYPESENSE;
     o.shadow_percent = 100;
-    o.forward_us = 5000000;
+    o.forward_us = 60000000;
     assert_int_equal(qry_new(&o, &q, &err), RC_OK);
     struct http_server *server = serve(handle, q);
     (void)snprintf(url, sizeof url,
