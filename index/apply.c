@@ -31,6 +31,20 @@ kill_id(const struct idx_writer *w, struct idx_generation *g, struct span id, ui
     return false;
 }
 
+/*
+ * True if the id is behind all that the generation ever had, as those of a
+ * scan are: it need not be looked for then.
+ */
+static bool
+is_behind_all(struct idx_generation *g, struct span id)
+{
+    if (!g->knows_ids || span_cmp(id, buf_span(&g->last_id)) <= 0)
+        return false;
+    buf_clear(&g->last_id);
+    buf_put_span(&g->last_id, id);
+    return true;
+}
+
 static bool
 is_full(const struct idx_fresh *f, uint32_t max_docs, size_t max_bytes)
 {
@@ -52,7 +66,8 @@ put(struct idx *idx, struct idx_generation *g, const struct idx_doc *doc)
     struct idx_catalog *c = &idx->writer.catalog;
     struct idx_doc d = *doc;
     uint64_t seq;
-    if (kill_id(&idx->writer, g, doc->id, &seq) && g->schema->c.tie == SCH_TIE_SEQ)
+    if (!is_behind_all(g, doc->id) && kill_id(&idx->writer, g, doc->id, &seq) &&
+        g->schema->c.tie == SCH_TIE_SEQ)
         d.seq = seq;
     /* What nobody reads yet goes into a file before long: compressed at once. */
     bool is_quiet = idx_generation_is_quiet(g);
@@ -79,7 +94,10 @@ static void
 create(struct idx *idx, const struct idx_op *op)
 {
     struct idx_schema *schema = idx_schema_new(op->schema);
-    (void)idx_catalog_create(&idx->writer.catalog, op->uid, schema, op->analyzer);
+    struct idx_generation *g =
+        idx_catalog_create(&idx->writer.catalog, op->uid, schema, op->analyzer);
+    if (g)
+        g->knows_ids = true;
     idx_schema_release(schema);
 }
 

@@ -207,7 +207,10 @@ idx_builder_add(struct idx_builder *b, const struct idx_doc *doc)
 
 /* ---- finishing ---- */
 
-/* Documents by vocabulary number: those of number i are [starts[i], starts[i + 1]). */
+/*
+ * Documents by vocabulary number: those of number i are [starts[i], starts[i + 1]),
+ * rising, one as often as it has the term.
+ */
 struct inverted {
     uint32_t *starts, *docs;
 };
@@ -216,32 +219,18 @@ static struct inverted
 invert(const struct lists *l)
 {
     uint32_t n = l->vocab.n;
-    uint32_t *last =
-        xmalloc(n * sizeof *last); /* the newest document of each, so that it counts once */
     uint32_t *starts = xcalloc((size_t)n + 2, sizeof *starts);
-    memset(last, 0xff, n * sizeof *last);
-    for (uint32_t doc = 0, at = 0; doc < l->ends.n; doc++)
-        for (; at < l->ends.p[doc]; at++) {
-            uint32_t number = l->ords.p[at];
-            if (number == IDX_ELEMENT_END || last[number] == doc)
-                continue;
-            last[number] = doc;
-            starts[number + 2]++;
-        }
+    for (size_t at = 0; at < l->ords.n; at++)
+        if (l->ords.p[at] != IDX_ELEMENT_END)
+            starts[l->ords.p[at] + 2]++;
     for (uint32_t i = 0; i < n; i++)
         starts[i + 2] += starts[i + 1];
     /* starts[i + 1] is now where i begins, and moves to where it ends. */
     uint32_t *docs = xmalloc(starts[n + 1] * sizeof *docs);
-    memset(last, 0xff, n * sizeof *last);
     for (uint32_t doc = 0, at = 0; doc < l->ends.n; doc++)
-        for (; at < l->ends.p[doc]; at++) {
-            uint32_t number = l->ords.p[at];
-            if (number == IDX_ELEMENT_END || last[number] == doc)
-                continue;
-            last[number] = doc;
-            docs[starts[number + 1]++] = doc;
-        }
-    free(last);
+        for (; at < l->ends.p[doc]; at++)
+            if (l->ords.p[at] != IDX_ELEMENT_END)
+                docs[starts[l->ords.p[at] + 1]++] = doc;
     return (struct inverted){starts, docs};
 }
 
@@ -251,7 +240,12 @@ put_sets(struct idx_set_out *out, const struct lists *l, const uint32_t *order)
     struct inverted inv = invert(l);
     for (uint32_t i = 0; i < l->vocab.n; i++) {
         uint32_t begin = inv.starts[order[i]], end = inv.starts[order[i] + 1];
-        idx_set_put(out, inv.docs + begin, end - begin);
+        uint32_t *docs = inv.docs + begin, n = 1;
+        for (uint32_t j = 1; j < end - begin; j++) {
+            docs[n] = docs[j];
+            n += docs[j] != docs[n - 1];
+        }
+        idx_set_put(out, docs, n);
     }
     free(inv.starts);
     free(inv.docs);

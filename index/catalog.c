@@ -55,6 +55,7 @@ generation_free(struct idx_generation *g)
         idx_part_fini(&g->parts[i]);
     free(g->parts);
     idx_fresh_fini(&g->fresh);
+    buf_fini(&g->last_id);
     idx_published_release(g->published);
     idx_schema_release(g->schema);
     free(g);

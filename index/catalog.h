@@ -21,6 +21,8 @@ struct idx_generation {
     struct idx_part *parts; /* no order */
     size_t n_parts, cap_parts;
     struct idx_fresh fresh;
+    bool knows_ids;     /* it was made by this process, so that */
+    struct buf last_id; /* no id in it is behind this one */
     struct idx_published *published; /* a reference; NULL before the first publication */
 };
 

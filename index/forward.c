@@ -85,10 +85,11 @@ static void
 put_list(struct idx_forward_out *o, const uint32_t *list, size_t n)
 {
     buf_clear(&o->scratch);
+    buf_reserve(&o->scratch, n * IDX_VARINT_MAX);
     for (size_t i = 0; i < n; i++) {
         if (list[i] != IDX_ELEMENT_END) {
             o->max = list[i] + 1 > o->max ? list[i] + 1 : o->max;
-            buf_put_varint(&o->scratch, list[i] + (uint64_t)1);
+            idx_varint_put(&o->scratch, list[i] + 1);
         } else if (o->mode == SEG_MANY || (o->mode == SEG_ONE && n == 1)) {
             buf_putc(&o->scratch, 0);
         }

@@ -104,6 +104,17 @@ swap(struct idx *idx)
     metrics_set(w->metrics, M_INDEX_FILE_BYTES, c->file_bytes);
 }
 
+/* Full builders of quiet generations, and those that are not: beside each other. */
+static void
+settle(struct idx *idx)
+{
+    struct idx_catalog *c = &idx->writer.catalog;
+    for (size_t i = 0; i < c->n && idx->writer.seal; i++)
+        if (idx_generation_is_quiet(c->generations[i]))
+            idx_generation_flush(c, c->generations[i]);
+    idx_seal_settle(idx);
+}
+
 void
 idx_publish(struct idx *idx, enum idx_scope scope)
 {
@@ -113,7 +124,7 @@ idx_publish(struct idx *idx, enum idx_scope scope)
     if (w->is_all_due)
         scope = IDX_ALL;
     if (scope == IDX_ALL)
-        idx_seal_settle(idx); /* only quiet generations have any */
+        settle(idx);
     for (size_t i = 0; i < c->n; i++) {
         struct idx_generation *g = c->generations[i];
         if (!is_touched(g) || (scope == IDX_NAMED && idx_generation_is_quiet(g)))

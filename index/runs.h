@@ -42,6 +42,16 @@ idx_varint(const unsigned char **p)
     return v;
 }
 
+/* Appends one for which there is room. */
+enum { IDX_VARINT_MAX = 5 };
+static inline void
+idx_varint_put(struct buf *b, uint32_t v)
+{
+    for (; v >= 0x80; v >>= 7)
+        b->p[b->n++] = (char)(v | 0x80);
+    b->p[b->n++] = (char)v;
+}
+
 struct idx_runs {
     const uint8_t *lengths;
     const uint32_t *offsets;

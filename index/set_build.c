@@ -3,6 +3,8 @@
 
 #include <roaring/roaring.h>
 
+#include "index/runs.h"
+
 /*
  * Without run containers: every container then has an offset and is an array
  * or a bitset, which is all that set.c reads.
@@ -34,8 +36,9 @@ idx_set_put(struct idx_set_out *o, const uint32_t *docs, size_t n)
         return;
     }
     uint32_t last = 0;
+    buf_reserve(&o->records, n * IDX_VARINT_MAX);
     for (size_t i = 0; i < n; i++) {
-        buf_put_varint(&o->records, docs[i] - last);
+        idx_varint_put(&o->records, docs[i] - last);
         last = docs[i];
     }
 }

@@ -64,17 +64,23 @@ is_relation(const struct ing_feed *f)
     return f->kind == ING_FEED_EDGES || f->kind == ING_FEED_ROLES || f->kind == ING_FEED_SETS;
 }
 
-enum rc
-ing_await_relations(struct ing_mongo *m)
+static enum rc
+await_visible(struct ing_mongo *m, uint64_t ticket)
 {
-    while (m->relation_ticket > m->relation_seen) {
-        enum rc rc = idx_wait(m->options.idx, m->relation_ticket, IDX_VISIBLE, 200000);
+    while (ticket > m->relation_seen) {
+        enum rc rc = idx_wait(m->options.idx, ticket, IDX_VISIBLE, 200000);
         if (rc == RC_OK)
-            m->relation_seen = m->relation_ticket;
+            m->relation_seen = ticket;
         else if (rc != RC_CUTOFF || ing_inbox_is_closed(&m->inbox))
             return RC_STOPPED;
     }
     return RC_OK;
+}
+
+enum rc
+ing_await_relations(struct ing_mongo *m)
+{
+    return await_visible(m, m->relation_ticket);
 }
 
 enum rc
@@ -365,8 +371,11 @@ chunk_begin(struct chunk *c, struct ing_mongo *m, struct ing_feed *f, bool is_sc
                         .is_scan = is_scan,
                         .now_ms = clock_wall_us() / 1000,
                         .began_us = clock_us()};
-    bool needs_relations = ing_mapping_has_relations(f->mapping) || (is_relation(f) && !is_scan);
-    if (needs_relations && ing_await_relations(m))
+    bool needs_all = ing_mapping_is_derived(f->mapping) || (is_relation(f) && !is_scan);
+    /* What shows grants reads the edges only: a wait for more cuts builders of a bulk load short. */
+    bool needs_edges = ing_mapping_has_relations(f->mapping);
+    uint64_t ticket = needs_all ? m->relation_ticket : needs_edges ? m->edges_ticket : 0;
+    if (await_visible(m, ticket))
         return err_set(err, RC_STOPPED, "stopping");
     const struct ing_resume_feed *s = f->state;
     if (s->live && !f->is_frozen && (!is_scan || !s->aside))
@@ -413,6 +422,8 @@ chunk_submit(struct chunk *c, struct err *err)
         m->submitted_ticket = ticket;
     if (ticket && is_relation(c->feed))
         m->relation_ticket = ticket;
+    if (ticket && c->feed->kind == ING_FEED_EDGES)
+        m->edges_ticket = ticket;
     map_fini(&c->seen);
     buf_fini(&c->last);
     return ticket ? RC_OK : err_set(err, RC_STOPPED, "the index is closing");

@@ -129,6 +129,7 @@ struct ing_mongo {
     struct idx_doc_reader *doc_reader;
     struct ing_relations *relations[2]; /* of the live generations, of those aside */
     uint64_t relation_ticket, relation_seen; /* last submitted, last known to be visible */
+    uint64_t edges_ticket;                   /* the edges' among them */
     uint64_t submitted_ticket;               /* of any document */
     size_t chunk_docs;         /* of a fetch; shrinks after time-outs */
     bool has_moved;            /* the position, since it was last submitted */

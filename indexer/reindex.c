@@ -133,7 +133,7 @@ submit(struct ing_mongo *m, struct idx_batch **take)
     idx_batch_hurry(*take);
     uint64_t ticket = idx_submit(m->options.idx, take);
     if (ticket)
-        m->relation_ticket = ticket; /* generations must be there before they are read */
+        m->edges_ticket = m->relation_ticket = ticket; /* they must be there before they are read */
 }
 
 /* Users are derived: they are rebuilt with every relation, so that both switch at once. */
