@@ -140,10 +140,27 @@ put_member(struct buf *body, struct span name, const struct json *value)
     json_put(body, value, false);
 }
 
-static enum rc
-put_element(const struct json *search, const struct qry_params *p, struct arena *arena,
-            struct buf *body, struct err *err)
+/* Of a union all searches have one list, and its pages belong to the whole: to the URL. */
+static bool
+is_paging(int id)
 {
+    return id == QRY_P_PAGE || id == QRY_P_PER_PAGE || id == QRY_P_OFFSET || id == QRY_P_LIMIT;
+}
+
+static bool
+is_union(const struct qry_gathered *g)
+{
+    const struct json *member = json_get(g->body, "union");
+
+    return member && member->type == JSON_BOOL && member->boolean;
+}
+
+static enum rc
+put_element(const struct qry_gathered *g, uint32_t at, struct arena *arena, struct buf *body,
+            struct err *err)
+{
+    const struct json *search = &json_get(g->body, "searches")->items[at];
+    const struct qry_params *p = &g->params[at];
     struct span filter;
     enum rc rc = qry_filters_join(p, arena, &filter, err);
 
@@ -155,7 +172,7 @@ put_element(const struct json *search, const struct qry_params *p, struct arena 
         if (qry_param_find(search->members[i].name) < 0 && !is_of_path(search->members[i].name))
             put_member(body, search->members[i].name, &search->members[i].value);
     for (int id = 0; id < QRY_PARAM_N; id++) {
-        if (!p->value[id].p || is_ours(id))
+        if (!p->value[id].p || is_ours(id) || (is_paging(id) && is_union(g)))
             continue;
         json_put_name(body, qry_param_name((enum qry_param)id));
         json_put_str(body, p->value[id]);
@@ -172,12 +189,15 @@ static enum rc
 put_several(const struct qry_gathered *g, struct arena *arena, struct qry_outgoing *out,
             struct err *err)
 {
-    const struct json *searches = json_get(g->body, "searches");
     enum rc rc = RC_OK;
 
     out->is_post = true;
     buf_puts(&out->target, "/multi_search");
     put_unknown(&out->target, g->request);
+    for (int id = 0; is_union(g) && id < QRY_PARAM_N; id++)
+        if (is_paging(id) && g->params[0].value[id].p) /* the URL's word, or a scoped key's */
+            put_param(&out->target, span_str(qry_param_name((enum qry_param)id)),
+                      g->params[0].value[id]);
     if (g->n > SEARCHES_USUAL) /* our limit was kept; theirs is this low unless asked */
         put_param(&out->target, SPAN_LIT("limit_multi_searches"), arena_printf(arena, "%u", g->n));
     buf_putc(&out->body, '{');
@@ -188,7 +208,7 @@ put_several(const struct qry_gathered *g, struct arena *arena, struct qry_outgoi
     json_put_name(&out->body, "searches");
     buf_putc(&out->body, '[');
     for (uint32_t i = 0; rc == RC_OK && i < g->n; i++)
-        rc = put_element(&searches->items[i], &g->params[i], arena, &out->body, err);
+        rc = put_element(g, i, arena, &out->body, err);
     buf_puts(&out->body, "]}");
     return rc;
 }

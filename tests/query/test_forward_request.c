@@ -220,13 +220,8 @@ search_targets(void **state)
 }
 
 static void
-multi_bodies(void **state)
+expect_multi(const char *first, const char *target, const char *before, const char *paging)
 {
-    (void)state;
-    static const char text[] =
-        "{\"union\":true,\"x-typesense-api-key\":\"secret\",\"searches\":[{\"q\":\"\\\"a\\\"\","
-        "\"collection\":\"wrong\",\"per_page\":3,\"match\":\"full\",\"new_one\":[1,{\"x\":2}],"
-        "\"x-typesense-api-key\":\"secret\",\"filter_by\":\"x:1\"}]}";
     struct arena arena = {0};
     struct http_request r = request_of("/multi_search", "later=1&q=b&collection=c", &arena);
     struct qry_params params = {0}, url = {0};
@@ -234,8 +229,19 @@ multi_bodies(void **state)
     struct qry_gathered g = {
         .params = &params, .n = 1, .is_multi = true, .request = &r, .body = &body};
     struct qry_outgoing out = {0};
+    struct span text = arena_printf(
+        &arena,
+        "{%s\"x-typesense-api-key\":\"secret\",\"searches\":[{\"q\":\"\\\"a\\\"\","
+        "\"collection\":\"wrong\",\"per_page\":3,\"match\":\"full\",\"new_one\":[1,{\"x\":2}],"
+        "\"x-typesense-api-key\":\"secret\",\"filter_by\":\"x:1\"}]}",
+        first);
+    struct span expected = arena_printf(
+        &arena,
+        "{%s\"searches\":[{\"new_one\":[1,{\"x\":2}],\"collection\":\"c\",%s\"q\":\"b\","
+        "\"filter_by\":\"(x:1) && (o:1)\"}]}",
+        before, paging);
 
-    assert_int_equal(json_parse(span_str(text), &arena, &body, NULL), RC_OK);
+    assert_int_equal(json_parse(text, &arena, &body, NULL), RC_OK);
     const struct json *search = &json_get(&body, "searches")->items[0];
     assert_int_equal(qry_params_json(&params, search, true, &arena, NULL), RC_OK);
     qry_params_url(&url, r.params, r.n_params, &arena);
@@ -244,14 +250,22 @@ multi_bodies(void **state)
     assert_int_equal(qry_outgoing_search(&g, &arena, &out, NULL), RC_OK);
     buf_putc(&out.target, '\0');
     buf_putc(&out.body, '\0');
-    assert_string_equal(out.target.p, "/multi_search?later=1");
-    assert_string_equal(
-        out.body.p, "{\"union\":true,\"searches\":[{\"new_one\":[1,{\"x\":2}],\"collection\":\"c\","
-                    "\"per_page\":\"3\",\"q\":\"b\",\"filter_by\":\"(x:1) && (o:1)\"}]}");
+    assert_string_equal(out.target.p, target);
+    assert_string_equal(out.body.p, expected.p);
     assert_true(out.is_post);
     assert_int_equal(out.n_searches, 1);
     qry_outgoing_fini(&out);
     arena_fini(&arena);
+}
+
+static void
+multi_bodies(void **state)
+{
+    (void)state;
+    expect_multi("", "/multi_search?later=1", "", "\"per_page\":\"3\",");
+    expect_multi("\"other\":[],\"union\":false,", "/multi_search?later=1",
+                 "\"other\":[],\"union\":false,", "\"per_page\":\"3\",");
+    expect_multi("\"union\":true,", "/multi_search?later=1&per_page=3", "\"union\":true,", "");
 }
 
 int
