@@ -52,12 +52,13 @@ ing_group_prepare(struct ing_group *group)
     group->batch = idx_batch_new();
     for (size_t i = 0; i < group->n; i++) {
         struct ing_write *w = &group->writes[i];
-        if (w->rc != RC_OK || w->action == ING_DELETE || w->action == ING_UPDATE)
+        if (w->rc != RC_OK || w->action == ING_DELETE)
             continue;
         const struct idx_collection *c = idx_snapshot_find_public(s, w->collection);
         if (c)
             prepare(group, c, &analyzer, w);
     }
+    idx_doc_reader_reset(group->docs);
     idx_reader_end(group->reader);
 }
 
@@ -132,15 +133,43 @@ build(struct ing_group *group, const struct idx_collection *c, struct ing_analyz
     return RC_OK;
 }
 
-/* As if the id were new, or replaced: what most writes turn out to be. */
+/*
+ * The document of an id laid over the one that is there now. It holds as long
+ * as that one is alive where it was found: segments never change, and the
+ * numbers of files are never used again (documents in RAM move too soon).
+ */
+static void
+prepare_merged(struct ing_group *group, const struct idx_collection *c,
+               struct ing_analyzer *analyzer, struct ing_write *w, struct span id)
+{
+    uint32_t view = 0, doc = 0;
+    struct span stored;
+    struct json base;
+    if (!idx_collection_find(c, id, &view, &doc) || c->views[view].file == 0 ||
+        idx_doc_reader_get(group->docs, c->views[view].segment, doc, &stored, NULL) != RC_OK ||
+        json_parse(arena_dup(&group->arena, stored), idx_batch_arena(group->batch), &base, NULL) !=
+            RC_OK)
+        return;
+    w->built = build(group, c, analyzer, w, &base);
+    w->uid = c->uid;
+    w->base_file = c->views[view].file;
+    w->base_doc = doc;
+}
+
+/* As if the id were new, or replaced, or laid over what is there now: most turn out to be. */
 static void
 prepare(struct ing_group *group, const struct idx_collection *c, struct ing_analyzer *analyzer,
         struct ing_write *w)
 {
     struct span id;
     uint32_t view = 0, doc = 0;
-    bool may_merge = w->action == ING_EMPLACE && id_of(w, &id, NULL) == RC_OK;
-    if (may_merge && idx_collection_find(c, id, &view, &doc))
+    bool may_merge = w->action == ING_UPDATE || w->action == ING_EMPLACE;
+    bool is_named = may_merge && id_of(w, &id, NULL) == RC_OK;
+    if (is_named && (w->action == ING_UPDATE || idx_collection_find(c, id, &view, &doc))) {
+        prepare_merged(group, c, analyzer, w, id);
+        return;
+    }
+    if (w->action == ING_UPDATE)
         return;
     w->built = build(group, c, analyzer, w, NULL);
     w->uid = c->uid;
@@ -198,6 +227,20 @@ current(struct run *run, const struct idx_collection *c, struct span id, struct 
     return rc;
 }
 
+/* True if what the write was laid over is still the newest document of the id. */
+static bool
+is_base_newest(struct run *run, const struct idx_collection *c, const struct ing_write *w,
+               struct span id)
+{
+    uint32_t view = 0, doc = 0;
+    if (w->base_file == 0 || w->uid != c->uid)
+        return false;
+    if (run->pending.n && map_get_ptr(&run->pending, key_of(run, c->uid, id)))
+        return false;
+    return idx_collection_find(c, id, &view, &doc) && c->views[view].file == w->base_file &&
+           doc == w->base_doc;
+}
+
 /* ---- one write ---- */
 
 static enum rc
@@ -247,6 +290,8 @@ settle(struct run *run, const struct idx_collection *c, struct ing_write *w)
     struct span id, old;
     bool is_ready = w->is_built && w->uid == c->uid;
     enum rc rc = id_of(w, &id, &w->err), found = (enum rc)1; /* not there, or it does not matter */
+    if (rc == RC_OK && is_base_newest(run, c, w, id))
+        return w->built;
     if (rc == RC_OK && w->action == ING_CREATE)
         found = exists(run, c, id) ? RC_OK : found;
     else if (rc == RC_OK && w->action != ING_UPSERT)
@@ -425,6 +470,7 @@ ing_group_init(struct ing_group *group, struct ing_groups *groups, struct err *e
 {
     *group = (struct ing_group){.groups = groups};
     group->reader = idx_reader_new(groups->idx);
+    group->docs = idx_doc_reader_new();
     return group->reader ? RC_OK : err_set(err, RC_LIMIT, "too many readers");
 }
 
@@ -433,6 +479,7 @@ ing_group_fini(struct ing_group *group)
 {
     idx_batch_free(group->batch);
     idx_reader_free(group->reader);
+    idx_doc_reader_free(group->docs);
     arena_fini(&group->arena);
     free(group->writes);
 }

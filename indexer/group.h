@@ -35,8 +35,10 @@ struct ing_write {
     struct span stored_id;
     /* What ing_group_prepare made of it: inside. */
     bool is_built;
-    enum rc built; /* for the generation uid, as if the id were new */
+    enum rc built; /* for the generation uid, as if the id were new or laid over its base */
     uint32_t uid;
+    uint64_t base_file; /* number of the segment that has the base; 0: there is none */
+    uint32_t base_doc;
     struct ing_record record;
 };
 
@@ -65,6 +67,7 @@ void ing_groups_close(struct ing_groups *g); /* NULL allowed */
 struct ing_group {
     struct ing_groups *groups;
     struct idx_reader *reader;
+    struct idx_doc_reader *docs;
     struct arena arena;
     struct idx_batch *batch; /* NULL before prepare and behind run */
     struct ing_write *writes;

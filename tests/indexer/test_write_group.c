@@ -9,6 +9,8 @@
 
 #include <cmocka.h>
 
+#include "base/clock.h"
+
 #include "indexer/group.h"
 
 #include "tests/support/fs_record.h"
@@ -192,6 +194,86 @@ writes_see_those_before(void **state)
         side_close(&s);
         scratch_free(dir);
     }
+}
+
+/* Until the document of the id is in a file. */
+static void
+wait_for_file(struct side *s, const char *id)
+{
+    for (int i = 0; i < 4000; i++) {
+        uint32_t view = 0, doc = 0;
+        ing_groups_begin(s->groups);
+        const struct idx_collection *c =
+            idx_snapshot_find(ing_groups_snapshot(s->groups), SPAN_LIT("c"));
+        bool is_there =
+            idx_collection_find(c, span_str(id), &view, &doc) && c->views[view].file != 0;
+        ing_groups_end(s->groups);
+        if (is_there)
+            return;
+        clock_sleep_us(5000);
+    }
+    fail_msg("%s is in no file", id);
+}
+
+/* One write of a group of its own: prepared, then another group's write (unless NULL), then run. */
+static void
+check_overtaken(struct side *s, struct side *other, const struct row *row,
+                const struct row *in_between)
+{
+    (void)add(s, row->action, row->id, row->json);
+    ing_group_prepare(&s->group);
+    if (in_between) {
+        (void)add(other, in_between->action, in_between->id, in_between->json);
+        run(other);
+        check_row(in_between, &other->group.writes[0], 0);
+        ing_group_reset(&other->group);
+    }
+    ing_group_run(&s->group);
+    check_row(row, &s->group.writes[0], 0);
+    ing_group_reset(&s->group);
+}
+
+/* What was laid over a document ahead of the turn counts only if that one is still the newest. */
+static void
+a_document_may_change_in_between(void **state)
+{
+    (void)state;
+    char *dir = scratch_new();
+    struct fs *fs = NULL;
+    struct side s, other = {0};
+    assert_int_equal(fs_open_host(dir, &fs, NULL), RC_OK);
+    side_open(&s, fs);
+    assert_int_equal(ing_group_init(&other.group, s.groups, NULL), RC_OK);
+    make_collection(&s);
+    const struct row first = {ING_UPSERT, NULL, "{\"id\":\"a\",\"v\":1,\"kept_out\":2,\"x\":1}",
+                              RC_OK, "{\"id\":\"a\",\"v\":1,\"x\":1}"};
+    const struct row update = {ING_UPDATE, "a", "{\"v\":3,\"kept_out\":4}", RC_OK,
+                               "{\"id\":\"a\",\"v\":3,\"x\":1}"};
+    const struct row change = {ING_UPDATE, "a", "{\"v\":5,\"kept_out\":6,\"x\":2}", RC_OK,
+                               "{\"id\":\"a\",\"v\":5,\"x\":2}"};
+    const struct row changed = {ING_EMPLACE, "a", "{\"v\":7,\"kept_out\":8}", RC_OK,
+                                "{\"id\":\"a\",\"v\":7,\"x\":2}"};
+    const struct row removal = {ING_DELETE, "a", NULL, RC_OK, "{\"id\":\"a\",\"v\":7,\"x\":2}"};
+    const struct row absent = {ING_UPDATE, "a", "{\"v\":9,\"kept_out\":10}", RC_ABSENT, NULL};
+    const struct row fresh = {ING_EMPLACE, "a", "{\"v\":9,\"kept_out\":10}", RC_OK,
+                              "{\"id\":\"a\",\"v\":9}"};
+    const struct row removal_again = {ING_DELETE, "a", NULL, RC_OK,
+                                      "{\"id\":\"a\",\"v\":1,\"x\":1}"};
+
+    check_overtaken(&s, &other, &first, NULL);
+    wait_for_file(&s, "a");
+    check_overtaken(&s, &other, &update, NULL);
+    wait_for_file(&s, "a");
+    check_overtaken(&s, &other, &changed, &change);
+    wait_for_file(&s, "a");
+    check_overtaken(&s, &other, &absent, &removal);
+    check_overtaken(&s, &other, &first, NULL);
+    wait_for_file(&s, "a");
+    check_overtaken(&s, &other, &fresh, &removal_again);
+    assert_int_equal(value_of(&s, "a"), 9);
+    ing_group_fini(&other.group);
+    side_close(&s);
+    scratch_free(dir);
 }
 
 /* A document built for a collection that was replaced meanwhile is built anew. */
@@ -389,6 +471,7 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(writes_see_those_before),
+        cmocka_unit_test(a_document_may_change_in_between),
         cmocka_unit_test(a_collection_may_change_in_between),
         cmocka_unit_test(numbers_are_given_once),
         cmocka_unit_test(acknowledged_writes_survive_any_crash),
