@@ -22,6 +22,8 @@
 #include "indexer/fetch.h"
 
 enum {
+    SLICE_DOCS_MIN = 10,
+    REPLY_MS_MAX = 3000,       /* stopping waits for it */
     SLICE_DOCS = 1000,         /* at full speed */
     SLICES_PER_S = 10,         /* at a limited one */
     SUSPECT_US_MAX = 10000000, /* until a few suspects are settled */
@@ -89,8 +91,6 @@ begin_collection(struct ing_verify *v, struct ing_verify_pass *p, unsigned feed)
 {
     const struct ing_feed *f = &v->m->feeds[feed];
     uint64_t n = ing_fetch_estimate(&v->client, f->source);
-    p->feed = feed;
-    p->phase = ING_VERIFY_DOCS;
     p->has_sums = true;
     p->has_foreign = false;
     buf_clear(&p->at);
@@ -99,6 +99,8 @@ begin_collection(struct ing_verify *v, struct ing_verify_pass *p, unsigned feed)
     p->n_ids = p->i_ids = 0;
     ing_suspects_clear(&p->suspects);
     pthread_mutex_lock(&v->lock);
+    p->feed = feed;
+    p->phase = ING_VERIFY_DOCS;
     p->tallies[feed].n_estimate = n;
     p->tallies[feed].began_us = clock_us();
     pthread_mutex_unlock(&v->lock);
@@ -165,11 +167,14 @@ take_turn(struct ing_verify *v)
 
 /* ---- a step ---- */
 
+/* Smaller after errors: the server may need too long for it. */
 static size_t
 slice_of(const struct ing_verify_pass *p)
 {
     uint64_t n = p->docs_per_s / SLICES_PER_S;
-    return p->docs_per_s == 0 || n > SLICE_DOCS ? SLICE_DOCS : n < 10 ? 10 : (size_t)n;
+    n = p->docs_per_s == 0 || n > SLICE_DOCS ? SLICE_DOCS : n;
+    n >>= p->n_tries < 7 ? p->n_tries : 7;
+    return n < SLICE_DOCS_MIN ? SLICE_DOCS_MIN : (size_t)n;
 }
 
 /* Told, and tried again later; what was read stays compared. */
@@ -183,6 +188,8 @@ fail(struct ing_verify *v, struct ing_verify_pass *p, const struct err *err)
     ing_trouble(v->m, "verifying", err, wait_us);
     metrics_add(v->metrics, M_SOURCE_ERRORS, 1);
     p->due_us = clock_us() + wait_us;
+    if (v->client.socket_ms > REPLY_MS_MAX / 2) /* is doubled below */
+        v->client.socket_ms = REPLY_MS_MAX / 2;
     if (ing_client_renew(&v->client, &again))
         p->due_us += LOOK_US; /* cannot be: the URI was good before */
 }
@@ -227,13 +234,14 @@ step(struct ing_verify *v, struct ing_verify_pass *p)
 static void
 next_phase(struct ing_verify *v, struct ing_verify_pass *p)
 {
-    if (p->phase == ING_VERIFY_DOCS) {
-        p->phase = ING_VERIFY_ENTRIES;
-        return;
-    }
+    bool is_docs = p->phase == ING_VERIFY_DOCS;
     pthread_mutex_lock(&v->lock);
-    p->tallies[p->feed].ended_us = clock_us();
+    p->phase = ING_VERIFY_ENTRIES;
+    if (!is_docs)
+        p->tallies[p->feed].ended_us = clock_us();
     pthread_mutex_unlock(&v->lock);
+    if (is_docs)
+        return;
     unsigned next = next_collection(v, p, p->feed + 1);
     if (next < v->m->n_feeds)
         begin_collection(v, p, next);
@@ -313,12 +321,14 @@ restore_place(struct ing_verify *v, const bson_t *doc, struct span name)
         return;
     begin_collection(v, p, feed);
     p->has_sums = false; /* of what was read before the restart */
+    pthread_mutex_lock(&v->lock);
     p->state = ING_VERIFY_RUNNING;
     if (bson_iter_init_find(&at, doc, "entries") && bson_iter_as_bool(&at))
         p->phase = ING_VERIFY_ENTRIES;
-    p->has_foreign = bson_iter_init_find(&at, doc, "foreign") && bson_iter_as_bool(&at);
     if (bson_iter_init_find(&at, doc, "documents"))
         p->tallies[feed].n_docs = (uint64_t)bson_iter_as_int64(&at);
+    pthread_mutex_unlock(&v->lock);
+    p->has_foreign = bson_iter_init_find(&at, doc, "foreign") && bson_iter_as_bool(&at);
     if (bson_iter_init_find(&at, doc, "at") && BSON_ITER_HOLDS_BINARY(&at)) {
         uint32_t n;
         const uint8_t *bytes;
@@ -338,10 +348,12 @@ restore(struct ing_verify *v)
     struct span text = idx_state(v->m->options.idx, SPAN_LIT("verify"), &arena);
     if (p->docs_per_s && text.n && bson_init_static(&doc, (const uint8_t *)text.p, text.n) &&
         bson_validate(&doc, BSON_VALIDATE_NONE, NULL)) {
+        pthread_mutex_lock(&v->lock);
         if (bson_iter_init_find(&at, &doc, "last_full") && BSON_ITER_HOLDS_DATE_TIME(&at))
             p->last_full_wall_us = (uint64_t)bson_iter_date_time(&at) * 1000;
         if (bson_iter_init_find(&at, &doc, "began") && BSON_ITER_HOLDS_DATE_TIME(&at))
             p->began_wall_us = (uint64_t)bson_iter_date_time(&at) * 1000;
+        pthread_mutex_unlock(&v->lock);
         if (bson_iter_init_find(&at, &doc, "collection") && BSON_ITER_HOLDS_UTF8(&at))
             restore_place(v, &doc, span_str(bson_iter_utf8(&at, NULL)));
     }

@@ -42,7 +42,7 @@ struct ing_suspects { /* of one collection */
     uint64_t first_us;
 };
 
-enum { ING_SUSPECTS_MAX = 1000 }; /* are settled at once */
+enum { ING_SUSPECTS_MAX = 5000 }; /* are settled at once */
 
 /* ---- passes ---- */
 
