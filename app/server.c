@@ -220,6 +220,9 @@ start_mongo(struct app *app, const char *uri, struct err *err)
                             ? ING_WRITEBACK_FULL
                             : ING_WRITEBACK_NONE;
     options.verify_docs_per_s = conf_u64(app->conf, OPT_VERIFY_DOCS_PER_S);
+    options.fs = app->fs;
+    /* The open segment, one being finished, two in a merge. */
+    options.rebuild_memory_bytes = 4 * (conf_u64(app->conf, OPT_RAM_SEGMENTS_MB) << 20);
     options.metrics = app->metrics;
     options.log = app->log;
     struct ing_sink_options sink;

@@ -478,6 +478,7 @@ note_progress(struct chunk *c)
     pthread_mutex_lock(&c->m->lock);
     f->began_us = f->n_scanned ? f->began_us : c->began_us;
     f->n_scanned += c->n_docs;
+    f->state->n_scanned = f->n_scanned;
     f->n_estimate = is_first ? n : f->n_estimate;
     if (!f->state->is_scanning)
         f->ended_us = clock_us();

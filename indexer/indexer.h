@@ -43,6 +43,8 @@ struct ing_mongo_options {
     uint64_t verify_docs_per_s;   /* of the steady comparison; default 0: off */
     uint64_t sweep_us;            /* between sweeps in full mode; default 60 s */
     const struct ing_sink_options *sink; /* NULL: no Typesense; borrowed */
+    struct fs *fs;                 /* of the index: asked for free room; NULL: taken as given */
+    uint64_t rebuild_memory_bytes; /* that a rebuild takes; 0: 256 MB */
     struct metrics *metrics;
     struct log *log;
 };
@@ -75,15 +77,19 @@ uint64_t ing_mongo_lag_us(struct ing_mongo *m);
 void ing_mongo_write_dead_letters(struct ing_mongo *m, size_t max, struct buf *out);
 /*
  * Begins a full rebuild of these collections (none: all) aside, with users
- * added to any relation; RC_CONFLICT if one is running, RC_ABSENT for an
- * unknown name.
+ * added to any relation; RC_CONFLICT if one of them is being rebuilt,
+ * RC_ABSENT for an unknown name, RC_FULL (with figures) if disk or memory will
+ * hardly do.
  */
 MUST_USE enum rc ing_mongo_reindex(struct ing_mongo *m, const struct span *names, size_t n,
                                    struct err *err);
+/* The same, however little room there is. */
+MUST_USE enum rc ing_mongo_reindex_anyway(struct ing_mongo *m, const struct span *names, size_t n,
+                                          struct err *err);
 /*
  * Appends a JSON object: {"running": bool, "collections": [{"name": ..., "state":
- * "waiting"|"scanning"|"catching_up"|"done"|"failed"|"cancelled", "documents": n done,
- * "estimated": n in all, "per_s": rate, "eta_s": n or null, "error": text if failed}]} of
+ * "waiting"|"scanning"|"catching_up"|"done"|"cancelled", "documents": n done,
+ * "estimated": n in all, "per_s": rate, "eta_s": n or null}]} of
  * the rebuild that runs, or of the last one.
  */
 void ing_mongo_write_reindex(struct ing_mongo *m, struct buf *out);

@@ -134,10 +134,14 @@ begin_rebuilds(struct ing_mongo *m, const struct ing_round *r)
     bool want_cancel = m->want_cancel;
     m->want_rebuild = 0;
     m->want_cancel = false;
-    m->status.is_rebuilding |= wanted != 0; /* no second one slips in between */
+    m->status.is_rebuilding |= wanted != 0;
+    for (unsigned i = 0; i < m->n_feeds; i++)
+        m->feeds[i].shows_aside |= wanted >> i & 1; /* no second one slips in between */
     pthread_mutex_unlock(&m->lock);
     if (want_cancel)
         ing_rebuild_cancel(m);
+    if (r->dirty.rebuild)
+        ing_rebuild_warn_room(m, r->dirty.rebuild);
     if (r->dirty.rebuild)
         ing_rebuild_begin(m, r->dirty.rebuild, "dropped, renamed, or history lost");
     if (wanted)

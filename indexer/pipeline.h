@@ -45,6 +45,8 @@ struct ing_feed { /* one collection of the profile */
     uint64_t last_bad_us; /* when a bad document was last logged */
     /* Under ing_mongo.lock: */
     uint64_t n_scanned, n_estimate, began_us, ended_us;
+    uint64_t n_before; /* of n_scanned: by another process */
+    bool was_cancelled;
     uint64_t source_bytes; /* of the documents in MongoDB; 0: not known */
     bool shows_scanning, shows_aside; /* copies of the state, for readers */
     struct ing_origin origin; /* of MongoDB now; copied into the state with every commit */
@@ -230,7 +232,17 @@ void ing_cascades_touch_users(struct ing_mongo *m, struct ing_round *r, size_t m
 /* After the round was applied: what was added is done. */
 void ing_cascades_done(struct ing_mongo *m);
 
+/* ---- reindex_ask.c ---- */
+
+/* Tells the log if there is hardly room: for rebuilds that nobody asked for. */
+void ing_rebuild_warn_room(struct ing_mongo *m, uint64_t feeds);
+/* Appends an object: what rebuilding everything takes, and what is free. */
+void ing_rebuild_write_room(struct ing_mongo *m, struct buf *out);
+
 /* ---- reindex.c ---- */
+
+/* Users are derived: they are rebuilt with every relation, so that both switch at once. */
+uint64_t ing_rebuild_with_users(const struct ing_mongo *m, uint64_t feeds);
 
 /* Decides, from the stored state and the profile, what must be made, and makes it. */
 void ing_generations_prepare(struct ing_mongo *m);

@@ -55,8 +55,10 @@ prepare_feed(struct ing_mongo *m, struct idx_batch *b, const struct idx_snapshot
     f->is_frozen = state->live_print != f->fingerprint;
     if (state->is_scanning && !state->aside && f->is_frozen)
         state->is_scanning = false; /* its scan went into another shape */
-    if (state->is_scanning && !f->began_us)
+    if (state->is_scanning && !f->began_us) {
         f->began_us = clock_us(); /* goes on where it stood */
+        f->n_scanned = f->n_before = state->n_scanned;
+    }
     return state->aside ? state->aside_print != f->fingerprint : f->is_frozen;
 }
 
@@ -99,6 +101,8 @@ ing_generations_prepare(struct ing_mongo *m)
     idx_reader_end(m->reader);
     submit(m, &b);
     if (stale)
+        ing_rebuild_warn_room(m, stale);
+    if (stale)
         ing_rebuild_begin(m, stale, "the profile changed");
     atomic_store(&m->is_ready, is_ready);
     m->n_idles_needed = 2;
@@ -120,8 +124,10 @@ begin_scan(struct ing_mongo *m, struct ing_feed *f)
 {
     f->state->is_scanning = true;
     buf_clear(&f->state->at);
+    f->state->n_scanned = 0;
     pthread_mutex_lock(&m->lock);
-    f->n_scanned = f->n_estimate = f->ended_us = 0;
+    f->n_scanned = f->n_before = f->n_estimate = f->ended_us = 0;
+    f->was_cancelled = false;
     f->began_us = clock_us();
     pthread_mutex_unlock(&m->lock);
 }
@@ -136,9 +142,8 @@ submit(struct ing_mongo *m, struct idx_batch **take)
         m->edges_ticket = m->relation_ticket = ticket; /* they must be there before they are read */
 }
 
-/* Users are derived: they are rebuilt with every relation, so that both switch at once. */
-static uint64_t
-with_users(const struct ing_mongo *m, uint64_t feeds)
+uint64_t
+ing_rebuild_with_users(const struct ing_mongo *m, uint64_t feeds)
 {
     const struct ing_feed *relations[] = {m->edges, m->roles, m->sets};
     for (size_t i = 0; i < ARRAY_SIZE(relations); i++) {
@@ -152,7 +157,7 @@ void
 ing_rebuild_begin(struct ing_mongo *m, uint64_t feeds, const char *why)
 {
     struct idx_batch *b = idx_batch_new();
-    feeds = with_users(m, feeds);
+    feeds = ing_rebuild_with_users(m, feeds);
     for (unsigned i = 0; i < m->n_feeds; i++) {
         struct ing_feed *f = &m->feeds[i];
         if (!(feeds >> i & 1))
@@ -183,6 +188,7 @@ ing_rebuild_cancel(struct ing_mongo *m)
         idx_batch_drop(b, f->state->aside);
         f->state->aside = 0;
         f->state->is_scanning = false;
+        f->was_cancelled = true;
     }
     submit(m, &b);
     ing_status_update(m);

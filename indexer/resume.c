@@ -78,6 +78,7 @@ write_feed(bson_t *to, const struct ing_resume_feed *f)
     bson_append_int64(to, "live_print", -1, (int64_t)f->live_print);
     bson_append_int64(to, "aside_print", -1, (int64_t)f->aside_print);
     bson_append_bool(to, "scanning", -1, f->is_scanning);
+    bson_append_int64(to, "scanned", -1, (int64_t)f->n_scanned);
     put_binary(to, "at", &f->at);
     if (f->origin.is_known)
         bson_append_binary(to, "origin", -1, BSON_SUBTYPE_UUID, f->origin.uuid, ING_ORIGIN_N);
@@ -190,6 +191,7 @@ read_feeds(const bson_iter_t *feeds, struct ing_resume *out)
         f->live_print = get_int(&item, "live_print");
         f->aside_print = get_int(&item, "aside_print");
         f->is_scanning = find(&item, "scanning", BSON_TYPE_BOOL, &at) && bson_iter_bool(&at);
+        f->n_scanned = get_int(&item, "scanned");
         buf_clear(&f->at);
         get_binary_of(&item, "at", &f->at);
         read_origin(&item, &f->origin);

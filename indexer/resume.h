@@ -23,6 +23,7 @@ struct ing_resume_feed {
     uint32_t live, aside;  /* generations; 0: none */
     uint64_t live_print, aside_print; /* fingerprints of the mapping they were made with */
     bool is_scanning;      /* aside, or else live, is not fully scanned */
+    uint64_t n_scanned;    /* documents, for the progress */
     struct buf at;         /* BSON bytes of {"_id": last one scanned}; empty: from the start */
     struct ing_origin origin;
 };

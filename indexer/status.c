@@ -210,25 +210,6 @@ put_times(struct ing_mongo *m, struct buf *out)
     }
 }
 
-static void
-put_scan(const struct ing_feed *f, struct buf *out)
-{
-    uint64_t end_us = f->shows_scanning ? clock_us() : f->ended_us;
-    uint64_t took_us = end_us > f->began_us ? end_us - f->began_us : 1;
-    double rate = (double)f->n_scanned * 1e6 / (double)took_us;
-    bool is_waiting = f->shows_scanning && f->n_scanned == 0;
-    put_str(out, "state",
-            is_waiting          ? "waiting"
-            : f->shows_scanning ? "scanning"
-            : f->shows_aside    ? "scanned"
-                                : "done");
-    put_u64(out, "documents", f->n_scanned);
-    put_u64(out, "estimated", f->n_estimate > f->n_scanned ? f->n_estimate : f->n_scanned);
-    put_u64(out, "documents_per_s", (uint64_t)rate);
-    if (f->shows_scanning && rate >= 1 && f->n_estimate > f->n_scanned)
-        put_u64(out, "remaining_s", (uint64_t)((double)(f->n_estimate - f->n_scanned) / rate) + 1);
-}
-
 void
 ing_mongo_write_health(struct ing_mongo *m, struct buf *out)
 {
@@ -350,33 +331,16 @@ ing_mongo_write_status(struct ing_mongo *m, struct buf *out)
         ing_sink_write_status(m->sink, out);
     json_put_name(out, "verify");
     ing_verify_write_short(m, out);
-    json_put_name(out, "collections");
+    json_put_name(out, "reindex");
     ing_mongo_write_reindex(m, out);
+    json_put_name(out, "room_for_reindex");
+    ing_rebuild_write_room(m, out);
 }
 
 void
 ing_mongo_write_dead_letters(struct ing_mongo *m, size_t max, struct buf *out)
 {
     ing_dead_write(m->dead, max, out);
-}
-
-void
-ing_mongo_write_reindex(struct ing_mongo *m, struct buf *out)
-{
-    buf_putc(out, '{');
-    pthread_mutex_lock(&m->lock);
-    for (unsigned i = 0; i < m->n_feeds; i++) {
-        const struct ing_feed *f = &m->feeds[i];
-        if (!f->began_us)
-            continue;
-        json_put_comma(out);
-        json_put_str(out, f->schema->name);
-        buf_puts(out, ":{");
-        put_scan(f, out);
-        buf_putc(out, '}');
-    }
-    pthread_mutex_unlock(&m->lock);
-    buf_putc(out, '}');
 }
 
 /* ---- commands ---- */
@@ -401,39 +365,4 @@ ing_feeds_named(struct ing_mongo *m, const struct span *names, size_t n, uint64_
         bits |= 1ull << k;
     *out = bits;
     return RC_OK;
-}
-
-enum rc
-ing_mongo_reindex(struct ing_mongo *m, const struct span *names, size_t n, struct err *err)
-{
-    uint64_t feeds = 0;
-    enum rc rc = ing_feeds_named(m, names, n, &feeds, err);
-    if (rc)
-        return rc;
-    pthread_mutex_lock(&m->lock);
-    if (m->status.is_rebuilding || m->want_rebuild || !atomic_load(&m->is_ready))
-        rc = err_set(err, RC_CONFLICT, "a reindex is running already");
-    else
-        m->want_rebuild = feeds;
-    pthread_mutex_unlock(&m->lock);
-    if (!rc)
-        ing_inbox_wake(&m->inbox);
-    return rc;
-}
-
-enum rc
-ing_mongo_cancel_reindex(struct ing_mongo *m, struct err *err)
-{
-    enum rc rc = RC_OK;
-    pthread_mutex_lock(&m->lock);
-    if (m->want_rebuild)
-        m->want_rebuild = 0;
-    else if (m->status.is_rebuilding)
-        m->want_cancel = true;
-    else
-        rc = err_set(err, RC_ABSENT, "no reindex is running");
-    pthread_mutex_unlock(&m->lock);
-    if (!rc)
-        ing_inbox_wake(&m->inbox);
-    return rc;
 }

@@ -8,6 +8,8 @@
 
 #include "base/clock.h"
 
+#include "indexer/pipeline.h"
+
 #include "tests/indexer/compare.h"
 #include "tests/indexer/world.h"
 
@@ -86,6 +88,129 @@ rebuilds_while_serving_and_changing(void **state)
     rig_fini(&r);
 }
 
+/* ---- room ---- */
+
+struct tight_fs { /* a disk with so much left; nothing else can be asked of it */
+    struct fs fs;
+    uint64_t n_free;
+};
+
+static enum rc
+tight_free(struct fs *fs, uint64_t *out, struct err *err)
+{
+    (void)err;
+    *out = ((struct tight_fs *)fs)->n_free;
+    return RC_OK;
+}
+
+static void
+begins_only_where_there_is_room(void **state)
+{
+    static const struct fs_ops ops = {.free_bytes = tight_free};
+    struct tight_fs tight = {.fs = {.ops = &ops}, .n_free = 10 << 10};
+    struct rig r;
+    struct err err;
+    rig_init(&r, *state);
+    world_emotes(&r, 0, 3000);
+    rig_open(&r);
+    assert_true(rig_wait_ready(&r) && rig_settle(&r));
+    uint32_t emotes = uid_of(&r, "emotes");
+    struct span name = SPAN_LIT("emotes");
+    r.m->options.fs = &tight.fs;
+    assert_int_equal(ing_mongo_reindex(r.m, &name, 1, &err), RC_FULL);
+    assert_int_equal(rc_http(err.rc), 507);
+    assert_non_null(strstr(err.text, "MB of disk"));
+    assert_non_null(strstr(err.text, " 0.0 MB are free"));
+    struct buf text = {0};
+    buf_putc(&text, '{');
+    ing_mongo_write_status(r.m, &text);
+    buf_putc(&text, 0);
+    assert_non_null(strstr(text.p, "\"disk_free_bytes\":10240"));
+    assert_non_null(strstr(text.p, "\"has_room\":false"));
+    buf_fini(&text);
+    assert_int_equal(uid_of(&r, "emotes"), emotes);
+    assert_int_equal(ing_mongo_reindex_anyway(r.m, &name, 1, &err), RC_OK);
+    assert_true(wait_switch(&r, "emotes", emotes));
+    tight.n_free = UINT64_C(1) << 40;
+    emotes = uid_of(&r, "emotes");
+    assert_int_equal(ing_mongo_reindex(r.m, &name, 1, &err), RC_OK);
+    assert_true(wait_switch(&r, "emotes", emotes));
+    r.m->options.rebuild_memory_bytes = UINT64_C(1) << 60;
+    assert_int_equal(ing_mongo_reindex(r.m, &name, 1, &err), RC_FULL);
+    assert_non_null(strstr(err.text, "MB of memory"));
+    rig_fini(&r);
+}
+
+/* Another collection may be rebuilt beside; the same one may not. */
+static void
+rebuilds_each_collection_once_at_a_time(void **state)
+{
+    struct rig r;
+    struct err err;
+    rig_init(&r, *state);
+    world_emotes(&r, 0, 40000);
+    world_role(&r, 1, 5, true);
+    rig_open(&r);
+    assert_true(rig_wait_ready(&r) && rig_settle(&r));
+    uint32_t emotes = uid_of(&r, "emotes"), badges = uid_of(&r, "badges");
+    struct span name = SPAN_LIT("emotes"), other = SPAN_LIT("badges");
+    assert_int_equal(ing_mongo_reindex(r.m, &name, 1, &err), RC_OK);
+    assert_int_equal(ing_mongo_reindex(r.m, &name, 1, &err), RC_CONFLICT);
+    assert_non_null(strstr(err.text, "emotes is being rebuilt already"));
+    assert_int_equal(ing_mongo_reindex(r.m, &other, 1, &err), RC_OK);
+    assert_true(wait_switch(&r, "emotes", emotes));
+    assert_int_not_equal(uid_of(&r, "badges"), badges);
+    rig_fini(&r);
+}
+
+/* The share that is done does not begin anew with the process. */
+static void
+shows_its_progress_over_a_restart(void **state)
+{
+    struct rig r;
+    struct err err;
+    rig_init(&r, *state);
+    world_emotes(&r, 0, 40000);
+    rig_open(&r);
+    assert_true(rig_wait_ready(&r) && rig_settle(&r));
+    uint32_t emotes = uid_of(&r, "emotes");
+    struct span name = SPAN_LIT("emotes");
+    assert_int_equal(ing_mongo_reindex(r.m, &name, 1, &err), RC_OK);
+    unsigned long long n = 0, n_after = 0;
+    struct buf text = {0};
+    for (uint64_t end_us = clock_us() + 20000000; n < 8000 && clock_us() < end_us;) {
+        buf_clear(&text);
+        ing_mongo_write_reindex(r.m, &text);
+        buf_putc(&text, 0);
+        const char *at = strstr(text.p, "\"scanning\",\"documents\":");
+        n = at ? strtoull(at + 23, NULL, 10) : 0;
+    }
+    assert_non_null(strstr(text.p, "{\"running\":true"));
+    assert_non_null(strstr(text.p, "\"estimated\":40000"));
+    const char *eta = strstr(strstr(text.p, "\"scanning\""), "\"eta_s\":");
+    assert_true(eta && eta[8] >= '0' && eta[8] <= '9');
+    rig_close(&r);
+    rig_open(&r);
+    for (uint64_t end_us = clock_us() + 20000000; n_after == 0 && clock_us() < end_us;) {
+        buf_clear(&text);
+        ing_mongo_write_reindex(r.m, &text);
+        buf_putc(&text, 0);
+        const char *at = strstr(text.p, "\"name\":\"emotes\"");
+        at = at ? strstr(at, "\"documents\":") : NULL;
+        n_after = at ? strtoull(at + 12, NULL, 10) : 0;
+    }
+    assert_true(n_after >= n);
+    assert_true(wait_switch(&r, "emotes", emotes));
+    buf_clear(&text);
+    ing_mongo_write_reindex(r.m, &text);
+    buf_putc(&text, 0);
+    assert_non_null(strstr(text.p, "\"state\":\"done\",\"documents\":40000"));
+    assert_non_null(strstr(text.p, "{\"running\":false"));
+    buf_fini(&text);
+    assert_int_equal(rig_count(&r, "emotes"), 40000);
+    rig_fini(&r);
+}
+
 static void
 rebuilds_one_collection(void **state)
 {
@@ -105,8 +230,8 @@ rebuilds_one_collection(void **state)
     struct buf text = {0};
     ing_mongo_write_reindex(r.m, &text);
     buf_putc(&text, 0);
-    assert_non_null(
-        strstr(text.p, "\"emotes\":{\"state\":\"done\",\"documents\":3000,\"estimated\":3000"));
+    assert_non_null(strstr(
+        text.p, "{\"name\":\"emotes\",\"state\":\"done\",\"documents\":3000,\"estimated\":3000"));
     buf_fini(&text);
     compare_assert_equal(&r);
     rig_fini(&r);
@@ -204,6 +329,9 @@ main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(rebuilds_while_serving_and_changing),
         cmocka_unit_test(rebuilds_one_collection),
+        cmocka_unit_test(begins_only_where_there_is_room),
+        cmocka_unit_test(rebuilds_each_collection_once_at_a_time),
+        cmocka_unit_test(shows_its_progress_over_a_restart),
         cmocka_unit_test(may_be_cancelled),
         cmocka_unit_test(goes_on_after_a_restart),
         cmocka_unit_test(rebuilds_after_a_change_of_profile),
