@@ -91,7 +91,8 @@ answer_dead_letters(struct app *app, struct http_exchange *x)
 struct admin_order { /* what a POST asks for */
     struct span names[ORDER_NAMES_MAX];
     size_t n;
-    bool may_repair;
+    bool may_repair; /* verify */
+    bool is_forced;  /* reindex */
     uint64_t docs_per_s;
 };
 
@@ -111,14 +112,23 @@ read_names(const struct json *list, struct admin_order *out, struct err *err)
     return RC_OK;
 }
 
-/* `repair` and `docs_per_s`, as texts or JSON values; absent: as they are. */
+/* A flag as a text, or as a JSON value; absent: as it is. */
 static enum rc
-read_repair(struct span text, struct admin_order *out, struct err *err)
+read_flag(const char *name, struct span text, bool *out, struct err *err)
 {
-    out->may_repair = span_eq_str(text, "true");
-    if (!out->may_repair && !span_eq_str(text, "false"))
-        return err_set(err, RC_INVALID, "`repair` is to be true or false");
+    *out = span_eq_str(text, "true");
+    if (!*out && !span_eq_str(text, "false"))
+        return err_set(err, RC_INVALID, "`%s` is to be true or false", name);
     return RC_OK;
+}
+
+static enum rc
+read_json_flag(const char *name, const struct json *v, bool *out, struct err *err)
+{
+    if (!v)
+        return RC_OK;
+    const char *text = v->type != JSON_BOOL ? "" : v->boolean ? "true" : "false";
+    return read_flag(name, span_str(text), out, err);
 }
 
 static enum rc
@@ -141,7 +151,10 @@ read_query(const struct http_request *r, struct admin_order *out, struct err *er
         if (name.n)
             out->names[out->n++] = name;
     }
-    enum rc rc = repair ? read_repair(repair->value, out, err) : RC_OK;
+    const struct http_param *force = http_request_param(r, "force");
+    enum rc rc = repair ? read_flag("repair", repair->value, &out->may_repair, err) : RC_OK;
+    if (rc == RC_OK && force)
+        rc = read_flag("force", force->value, &out->is_forced, err);
     if (rc == RC_OK && rate)
         rc = read_rate(rate->value, out, err);
     return rc;
@@ -160,12 +173,12 @@ read_order(struct http_exchange *x, struct admin_order *out, struct err *err)
     rc = json_parse(r->body, http_exchange_arena(x), &body, err);
     if (rc != RC_OK)
         return err_wrap(err, rc, "reading the body");
-    const struct json *repair = json_get(&body, "repair"), *rate = json_get(&body, "docs_per_s");
+    const struct json *rate = json_get(&body, "docs_per_s");
     rc = read_names(json_get(&body, "collections"), out, err);
-    if (rc == RC_OK && repair)
-        rc = repair->type == JSON_BOOL
-                 ? read_repair(span_str(repair->boolean ? "true" : "false"), out, err)
-                 : read_repair((struct span){0}, out, err);
+    if (rc == RC_OK)
+        rc = read_json_flag("repair", json_get(&body, "repair"), &out->may_repair, err);
+    if (rc == RC_OK)
+        rc = read_json_flag("force", json_get(&body, "force"), &out->is_forced, err);
     if (rc == RC_OK && rate)
         rc = read_rate(rate->type == JSON_INT ? rate->text : (struct span){0}, out, err);
     return rc;
@@ -180,7 +193,8 @@ struct admin_work { /* what is ordered, looked at and cancelled on one path */
 static enum rc
 begin_reindex(struct ing_mongo *m, const struct admin_order *o, struct err *err)
 {
-    return ing_mongo_reindex(m, o->names, o->n, err);
+    return o->is_forced ? ing_mongo_reindex_anyway(m, o->names, o->n, err)
+                        : ing_mongo_reindex(m, o->names, o->n, err);
 }
 
 static enum rc

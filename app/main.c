@@ -28,7 +28,7 @@ static const struct command COMMANDS[] = {
     {"search", app_search, 2, 2, "search COLLECTION QUERY", "ask a running server"},
     {"compare", app_compare, 0, 0, "compare --queries FILE",
      "ask a Tailfin and a Typesense the same, and report how far they agree"},
-    {"reindex", app_reindex, 0, 64, "reindex [COLLECTION...] [--wait]",
+    {"reindex", app_reindex, 0, 64, "reindex [COLLECTION...] [--wait] [--force]",
      "rebuild collections from MongoDB aside, then switch"},
     {"verify", app_verify, 0, 64, "verify [COLLECTION...] [--repair] [--wait]",
      "compare collections with MongoDB; repair what differs"},

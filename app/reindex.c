@@ -1,5 +1,5 @@
 /*
- * `tailfin reindex [COLLECTION...] [--wait]`: orders a rebuild, and with
+ * `tailfin reindex [COLLECTION...] [--wait] [--force]`: orders a rebuild, and with
  * --wait draws its progress until it is done.
  */
 #include <stdio.h>
@@ -9,6 +9,8 @@
 #include "app/ask.h"
 #include "app/options.h"
 #include "app/progress.h"
+
+enum { FAILURES_MAX = 20, FAILURE_US = 2000000 };
 
 /* Every collection of the finished rebuild reached its end. */
 static bool
@@ -27,19 +29,25 @@ is_done(const struct json *answer)
     return true;
 }
 
+/* A server that is started again goes on with the rebuild: it is waited for a while. */
 static bool
 wait_for_end(const struct app_call *call, struct arena *arena)
 {
     uint32_t n_lines = 0;
-    for (;;) {
+    for (unsigned n_failures = 0; n_failures < FAILURES_MAX;) {
         struct json answer;
-        if (!app_ask(call->conf, "GET", "/admin/reindex", arena, &answer))
-            return false;
+        if (!app_ask(call->conf, "GET", "/admin/reindex", arena, &answer)) {
+            n_failures++;
+            clock_sleep_us(FAILURE_US);
+            continue;
+        }
+        n_failures = 0;
         if (!app_progress_print(&answer, &n_lines))
             return is_done(&answer);
         arena_reset(arena);
         clock_sleep_us(APP_PROGRESS_US);
     }
+    return false;
 }
 
 int
@@ -49,6 +57,8 @@ app_reindex(const struct app_call *call)
     struct buf path = {0};
     struct json answer;
     app_progress_path(call, "/admin/reindex", &path);
+    if (conf_bool(call->conf, OPT_FORCE))
+        buf_puts(&path, call->n_words ? "&force=true" : "?force=true");
     buf_putc(&path, '\0');
     bool ok = app_ask(call->conf, "POST", path.p, &arena, &answer);
     if (ok && conf_bool(call->conf, OPT_WAIT))

@@ -153,11 +153,28 @@ ing_rebuild_with_users(const struct ing_mongo *m, uint64_t feeds)
     return feeds;
 }
 
+/* The progress that is shown is of the rebuild that runs, or of the last one. */
+static void
+forget_last(struct ing_mongo *m)
+{
+    for (unsigned i = 0; i < m->n_feeds; i++) {
+        if (m->feeds[i].state->aside || m->feeds[i].state->is_scanning)
+            return;
+    }
+    pthread_mutex_lock(&m->lock);
+    for (unsigned i = 0; i < m->n_feeds; i++) {
+        m->feeds[i].began_us = 0;
+        m->feeds[i].was_cancelled = false;
+    }
+    pthread_mutex_unlock(&m->lock);
+}
+
 void
 ing_rebuild_begin(struct ing_mongo *m, uint64_t feeds, const char *why)
 {
     struct idx_batch *b = idx_batch_new();
     feeds = ing_rebuild_with_users(m, feeds);
+    forget_last(m);
     for (unsigned i = 0; i < m->n_feeds; i++) {
         struct ing_feed *f = &m->feeds[i];
         if (!(feeds >> i & 1))

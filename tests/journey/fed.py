@@ -3,9 +3,11 @@
 collections of its own are written as in standalone mode. Internal collections are there for operators only."""
 import os
 import random
+import subprocess
+import time
 
 import seventv
-from tailfin import ROOT, Mongo, Scratch, Tailfin, check, main, seed
+from tailfin import KEY, ROOT, Failure, Mongo, Scratch, Tailfin, check, main, seed
 
 MINE = {'name': 'mine', 'fields': [{'name': 'a', 'type': 'string'}]}
 
@@ -47,6 +49,45 @@ def check_internal(server):
     expect(server, 200, 'DELETE', '/aliases/hidden')
 
 
+def wait_for(what, seen, timeout=60):
+    end = time.monotonic() + timeout
+    while time.monotonic() < end:
+        result = seen()
+        if result:
+            return result
+        time.sleep(0.1)
+    raise Failure(f'{what}: not within {timeout} s')
+
+
+def check_operators(server, program, shell):
+    """Dead letters come and go; metrics are there; the command line rebuilds and shows it."""
+    letters = expect(server, 200, 'GET', '/admin/dead_letters')
+    check(letters['count'] == 0, f'dead letters from the start: {letters}')
+    shell.run({'insert': 'emotes', 'documents': [{'_id': 'no ulid'}]})
+    letters = wait_for('a dead letter', lambda: (lambda l: l['count'] and l)(server.ask('GET', '/admin/dead_letters')[1]))
+    letter = letters['letters'][0]
+    check(letter['target'] == 'index' and letter['collection'] == 'emotes' and 'no ulid' in letter['id'] and letter['reason'],
+          f'dead letter {letter}')
+    status = expect(server, 200, 'GET', '/admin/status')['source']
+    check(status['dead_letters']['count'] == 1 and status['lag_s'] is not None and status['state_since_s'], f'status {status}')
+    check('tailfin_dead_letters 1\n' in expect(server, 200, 'GET', '/metrics'), 'no dead letter in the metrics')
+    shell.run({'delete': 'emotes', 'deletes': [{'q': {'_id': 'no ulid'}, 'limit': 1}]})
+    wait_for('an empty list', lambda: server.ask('GET', '/admin/dead_letters')[1]['count'] == 0)
+    metrics = expect(server, 200, 'GET', '/metrics')
+    for line in ('tailfin_event_outcomes_total{operation="insert",outcome="bad"} 1',
+                 'tailfin_collection_documents{collection="emotes"} ', 'tailfin_lag_seconds ', 'tailfin_source_connected 1'):
+        check('\n' + line in metrics, f'no line {line} in the metrics')
+    generation = {c['name']: c['generation'] for c in expect(server, 200, 'GET', '/admin/status')['collections']}
+    for flags in ([], ['--force']):
+        done = subprocess.run([program, 'reindex', 'emotes', '--wait', '--api-key', KEY, '--url',
+                               f'http://127.0.0.1:{server.port}', *flags], capture_output=True, text=True, timeout=120)
+        check(done.returncode == 0 and 'done' in done.stdout and 'emotes' in done.stdout, f'{done}')
+    after = {c['name']: c['generation'] for c in expect(server, 200, 'GET', '/admin/status')['collections']}
+    check(after['emotes'] > generation['emotes'] and after['users'] == generation['users'], f'{generation} {after}')
+    expect(server, 400, 'POST', '/admin/reindex?force=perhaps')
+    expect(server, 404, 'POST', '/admin/reindex?collections=nothing')
+
+
 def run(program):
     rng = seed()
     with Scratch() as scratch, Mongo(scratch + '/mongodb') as mongo:
@@ -82,6 +123,7 @@ def run(program):
         server.start()
         check(server.export('mine') == {'1': {'id': '1', 'a': 'x'}}, 'a write beside MongoDB was lost')
         check(server.export('emotes') == before, 'the fed collection changed over a restart')
+        check_operators(server, program, shell)
         server.stop()
         shell.close()
 
