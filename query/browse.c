@@ -264,8 +264,9 @@ qry_browse_run(const struct qry_plan *plan, const struct qry_docset *docs,
     if (c->groups)
         return collect_all(&w, err);
     for (uint32_t v = 0; v < collection->n_views; v++) {
-        size_t n_words = qry_words_n(collection->views[v].n_docs);
-        uint64_t n_set = count_bits(docs->words[v], n_words);
+        const struct idx_view *view = &collection->views[v];
+        size_t n_words = qry_words_n(view->n_docs);
+        uint64_t n_set = docs->is_all_live ? view->n_live : count_bits(docs->words[v], n_words);
         c->n_found += n_set;
         mark_all(&w, v, n_words);
         if (rc == RC_OK)
