@@ -372,7 +372,7 @@ chunk_begin(struct chunk *c, struct ing_mongo *m, struct ing_feed *f, bool is_sc
                         .now_ms = clock_wall_us() / 1000,
                         .began_us = clock_us()};
     bool needs_all = ing_mapping_is_derived(f->mapping) || (is_relation(f) && !is_scan);
-    /* What shows grants reads the edges only: a wait for more cuts builders of a bulk load short. */
+    /* What shows grants reads the edges only: a wait for more would cut bulk loads short. */
     bool needs_edges = ing_mapping_has_relations(f->mapping);
     uint64_t ticket = needs_all ? m->relation_ticket : needs_edges ? m->edges_ticket : 0;
     if (await_visible(m, ticket))
@@ -429,6 +429,41 @@ chunk_submit(struct chunk *c, struct err *err)
     return ticket ? RC_OK : err_set(err, RC_STOPPED, "the index is closing");
 }
 
+static bool
+is_seen(struct chunk *c, const bson_iter_t *at)
+{
+    struct span id;
+    return ing_mapping_id(c->feed->mapping, at, idx_batch_arena(c->batch), &id, NULL) == RC_OK &&
+           map_get(&c->seen, id);
+}
+
+/*
+ * A document whose shard key changed is elsewhere than its older events say:
+ * before it counts as gone, it is looked for by its _id alone.
+ */
+static enum rc
+fetch_moved(struct chunk *c, const struct ing_fetch *fetch, const struct span *ids, size_t n,
+            struct err *err)
+{
+    struct arena *arena = idx_batch_arena(c->batch);
+    struct span *unseen = NULL;
+    size_t cap = 0, n_unseen = 0;
+    for (size_t i = 0; i < n; i++) {
+        bson_t key, plain = BSON_INITIALIZER;
+        bson_iter_t at;
+        if (!ing_fetch_is_routed(ids[i]) ||
+            !bson_init_static(&key, (const uint8_t *)ids[i].p, ids[i].n) ||
+            !bson_iter_init(&at, &key) || !bson_iter_next(&at) || is_seen(c, &at))
+            continue;
+        bson_append_value(&plain, "", 0, bson_iter_value(&at));
+        unseen = arena_grow(arena, unseen, &cap, n_unseen + 1, sizeof *unseen);
+        unseen[n_unseen++] =
+            arena_dup(arena, span_of((const char *)bson_get_data(&plain), plain.len));
+        bson_destroy(&plain);
+    }
+    return n_unseen ? ing_fetch_keys(fetch, unseen, n_unseen, err) : RC_OK;
+}
+
 enum rc
 ing_apply_keys(struct ing_mongo *m, struct ing_feed *f, const struct ing_work *w, size_t at,
                size_t n, struct err *err)
@@ -441,6 +476,8 @@ ing_apply_keys(struct ing_mongo *m, struct ing_feed *f, const struct ing_work *w
     rc = ing_client_session(&m->client, m->resume.read_s, m->resume.read_i, err);
     if (!rc)
         rc = ing_fetch_keys(&fetch, w->ids + at, n, err);
+    if (!rc)
+        rc = fetch_moved(&c, &fetch, w->ids + at, n, err);
     if (rc) {
         chunk_abort(&c);
         return rc;

@@ -70,6 +70,8 @@ void
 ing_dirty_set_fini(struct ing_dirty_set *d)
 {
     map_fini(&d->keys);
+    map_fini(&d->routes);
+    arena_fini(&d->route_bytes);
     ing_position_fini(&d->position);
     *d = (struct ing_dirty_set){0};
 }
@@ -153,6 +155,9 @@ put_key(struct ing_inbox *b, const struct ing_note *note)
     *map_put(&d->keys, note->key, &is_new) = note->op;
     d->n_events++;
     d->n_merged[note->op] += !is_new;
+    if (note->route.n)
+        *map_put(&d->routes, note->key, NULL) =
+            (uint64_t)(uintptr_t)arena_dup(&d->route_bytes, note->route).p;
 }
 
 bool
@@ -222,6 +227,8 @@ ing_inbox_take(struct ing_inbox *b, uint64_t wait_us, uint64_t coalesce_us, size
     while (!b->is_closed && d->keys.n > 0 && d->keys.n < n_enough &&
            clock_us() < d->first_us + coalesce_us)
         wait_until(b, d->first_us + coalesce_us);
+    map_clear(&out->routes);
+    arena_reset(&out->route_bytes);
     struct ing_dirty_set was = *out;
     *out = *d;
     *d = was;

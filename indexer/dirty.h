@@ -53,6 +53,9 @@ struct ing_dirty_set {
     struct map keys;
     uint64_t n_events;                    /* of these keys */
     uint64_t n_merged[ING_OP_DOCUMENT_N]; /* those of keys that were there already */
+    /* The same key. Value: pointer to the newest whole key (BSON), for sharded collections. */
+    struct map routes;
+    struct arena route_bytes;
     uint64_t rebuild;  /* bit per feed: dropped, renamed, history lost */
     uint64_t first_us; /* clock_us of the oldest key; 0: none */
     uint32_t time_s, time_i; /* newest cluster time among the events */
@@ -90,6 +93,7 @@ size_t ing_inbox_n(struct ing_inbox *b, uint64_t *n_events);
 struct ing_note {
     struct span key;
     enum ing_op op; /* of the key */
+    struct span route; /* see ing_change; empty if the key is all */
     uint64_t rebuild;
     uint32_t time_s, time_i;
     struct span token;

@@ -27,7 +27,7 @@ static const char pipeline_json[] =
     "{\"$ne\": [{\"$type\": \"$updateDescription.updatedFields.search_updated_at\"}, \"null\"]},"
     "{\"$ne\": [\"$updateDescription.updatedFields.emotes_changed_since_reindex\", true]}"
     "]}]}}},"
-    "{\"$project\": {\"operationType\": 1, \"ns\": 1, \"to\": 1, \"documentKey._id\": 1,"
+    "{\"$project\": {\"operationType\": 1, \"ns\": 1, \"to\": 1, \"documentKey\": 1,"
     " \"clusterTime\": 1}}]}";
 
 void
@@ -83,6 +83,21 @@ read_operation(struct span name, struct ing_change *out)
     }
 }
 
+static struct span
+route_of(const bson_t *doc)
+{
+    bson_iter_t at;
+    bson_t key;
+    uint32_t n;
+    const uint8_t *p;
+    if (!bson_iter_init_find(&at, doc, "documentKey") || !BSON_ITER_HOLDS_DOCUMENT(&at))
+        return (struct span){0};
+    bson_iter_document(&at, &n, &p);
+    return bson_init_static(&key, p, n) && bson_count_keys(&key) > 1
+               ? span_of((const char *)p, n)
+               : (struct span){0};
+}
+
 void
 ing_event_read(const bson_t *doc, struct ing_change *out)
 {
@@ -93,8 +108,9 @@ ing_event_read(const bson_t *doc, struct ing_change *out)
     if (bson_iter_init_find(&at, doc, "clusterTime") && BSON_ITER_HOLDS_TIMESTAMP(&at))
         bson_iter_timestamp(&at, &out->time_s, &out->time_i);
     if (out->kind == ING_EVENT_DOCUMENT && !find_path(doc, "documentKey._id", &out->id))
-        *out = (struct ing_change){
-            .kind = ING_EVENT_OTHER, .op = ING_OP_OTHER, .collection = out->collection};
+        out->kind = ING_EVENT_OTHER;
+    else if (out->kind == ING_EVENT_DOCUMENT)
+        out->route = route_of(doc);
 }
 
 void
@@ -103,6 +119,23 @@ ing_event_key(unsigned feed, const bson_iter_t *id, struct buf *out)
     bson_t doc = BSON_INITIALIZER;
     bson_append_iter(&doc, "", 0, id);
     buf_putc(out, (char)feed);
+    buf_put(out, bson_get_data(&doc), doc.len);
+    bson_destroy(&doc);
+}
+
+void
+ing_event_routed(struct span id, struct span route, struct buf *out)
+{
+    bson_t from, doc = BSON_INITIALIZER;
+    bson_iter_t at;
+    if (bson_init_static(&from, (const uint8_t *)id.p, id.n))
+        bson_concat(&doc, &from);
+    if (bson_init_static(&from, (const uint8_t *)route.p, route.n) && bson_iter_init(&at, &from)) {
+        while (bson_iter_next(&at)) {
+            if (strcmp(bson_iter_key(&at), "_id") != 0)
+                bson_append_iter(&doc, NULL, 0, &at);
+        }
+    }
     buf_put(out, bson_get_data(&doc), doc.len);
     bson_destroy(&doc);
 }

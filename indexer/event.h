@@ -26,6 +26,7 @@ struct ing_change {
     struct span collection; /* MongoDB's name; borrowed from the event; empty if it has none */
     struct span other;      /* of a rename: the new name */
     bson_iter_t id;         /* of a document */
+    struct span route;      /* its whole key (BSON), if a sharded collection's has more than _id */
     uint32_t time_s, time_i;
 };
 
@@ -39,5 +40,7 @@ void ing_event_pipeline(bson_t *out);
 void ing_event_read(const bson_t *doc, struct ing_change *out);
 /* Appends a dirty key: the feed's number and the bytes of {"": id}. */
 void ing_event_key(unsigned feed, const bson_iter_t *id, struct buf *out);
+/* Appends {"": id} with what else is in the route: what a fetch asks a sharded collection for. */
+void ing_event_routed(struct span id, struct span route, struct buf *out);
 
 #endif

@@ -115,23 +115,72 @@ run(const struct ing_fetch *f, const bson_t *filter, bson_t *opts, bool is_ahead
     return rc;
 }
 
-enum rc
-ing_fetch_keys(const struct ing_fetch *f, const struct span *ids, size_t n, struct err *err)
+static bool
+open_key(struct span bytes, bson_t *key, bson_iter_t *id)
 {
-    bson_t filter = BSON_INITIALIZER, opts = BSON_INITIALIZER, in, array, key;
-    bson_append_document_begin(&filter, "_id", 3, &in);
+    return bson_init_static(key, (const uint8_t *)bytes.p, bytes.n) && bson_iter_init(id, key) &&
+           bson_iter_next(id);
+}
+
+/* {_id: {$in: [...]}}: one index, one reply. */
+static void
+filter_by_ids(const struct span *ids, size_t n, bson_t *filter)
+{
+    bson_t in, array, key;
+    bson_append_document_begin(filter, "_id", 3, &in);
     bson_append_array_begin(&in, "$in", 3, &array);
     for (size_t i = 0; i < n; i++) {
         bson_iter_t id;
         char number[16];
         const char *name;
         bson_uint32_to_string((uint32_t)i, &name, number, sizeof number);
-        if (bson_init_static(&key, (const uint8_t *)ids[i].p, ids[i].n) &&
-            bson_iter_init(&id, &key) && bson_iter_next(&id))
+        if (open_key(ids[i], &key, &id))
             bson_append_value(&array, name, -1, bson_iter_value(&id));
     }
     bson_append_array_end(&in, &array);
-    bson_append_document_end(&filter, &in);
+    bson_append_document_end(filter, &in);
+}
+
+/* {$or: [{_id: x, city: y}, ...]}: each part names the shard that has it. */
+static void
+filter_by_routes(const struct span *ids, size_t n, bson_t *filter)
+{
+    bson_t array, part, key;
+    bson_append_array_begin(filter, "$or", 3, &array);
+    for (size_t i = 0; i < n; i++) {
+        bson_iter_t at;
+        char number[16];
+        const char *name;
+        bson_uint32_to_string((uint32_t)i, &name, number, sizeof number);
+        if (!open_key(ids[i], &key, &at))
+            continue;
+        bson_append_document_begin(&array, name, -1, &part);
+        bson_append_value(&part, "_id", 3, bson_iter_value(&at));
+        while (bson_iter_next(&at))
+            bson_append_value(&part, bson_iter_key(&at), -1, bson_iter_value(&at));
+        bson_append_document_end(&array, &part);
+    }
+    bson_append_array_end(filter, &array);
+}
+
+bool
+ing_fetch_is_routed(struct span id)
+{
+    bson_t key;
+    return bson_init_static(&key, (const uint8_t *)id.p, id.n) && bson_count_keys(&key) > 1;
+}
+
+enum rc
+ing_fetch_keys(const struct ing_fetch *f, const struct span *ids, size_t n, struct err *err)
+{
+    bson_t filter = BSON_INITIALIZER, opts = BSON_INITIALIZER;
+    bool has_routes = false;
+    for (size_t i = 0; i < n && !has_routes; i++)
+        has_routes = ing_fetch_is_routed(ids[i]);
+    if (has_routes)
+        filter_by_routes(ids, n, &filter);
+    else
+        filter_by_ids(ids, n, &filter);
     bson_append_document(&opts, "projection", -1, f->fields);
     bson_append_int32(&opts, "batchSize", -1, (int32_t)n + 1); /* one reply, cursor closed */
     size_t n_found = 0;

@@ -17,11 +17,16 @@ struct ing_fetch {
 };
 
 /*
- * Those of the keys (bytes of {"": _id}) that exist, in no order. RC_UNREACHABLE, perhaps after
- * some of them were given to each.
+ * Those of the keys that exist, in no order. A key is the bytes of {"": _id},
+ * or, of a sharded collection, of {"": _id, ...} with the rest of the document's
+ * key, which tells the server's router where to look. RC_UNREACHABLE, perhaps
+ * after some of them were given to each.
  */
 MUST_USE enum rc ing_fetch_keys(const struct ing_fetch *f, const struct span *ids, size_t n,
                                 struct err *err);
+
+/* Whether the key says more than the _id. */
+bool ing_fetch_is_routed(struct span id);
 
 /*
  * Up to max_docs documents behind the one whose {"_id": x} bytes are after

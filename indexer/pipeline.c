@@ -117,7 +117,7 @@ take(struct ing_mongo *m, struct ing_round *r)
     struct span key;
     uint64_t *op;
     while (map_next(&r->dirty.keys, &at, &key, &op))
-        ing_round_add(r, (unsigned char)key.p[0], span_from(key, 1), (enum ing_op)*op);
+        ing_round_add(r, (unsigned char)key.p[0], ing_round_id(r, key), (enum ing_op)*op);
     for (unsigned i = 0; i < ING_OP_DOCUMENT_N; i++)
         metrics_add(m->apply_metrics, ing_event_metric((enum ing_op)i, ING_OUTCOME_MERGED),
                     r->dirty.n_merged[i]);

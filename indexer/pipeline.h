@@ -175,6 +175,8 @@ void *ing_stream_main(void *arg);
 
 /* ---- round.c ---- */
 
+/* What to fetch for a dirty key: {"": _id}, with the rest of its route if it has one. */
+struct span ing_round_id(struct ing_round *r, struct span key);
 /* Adds a changed document, the bytes of {"": _id}, borrowed, to the work of its feed. */
 void ing_round_add(struct ing_round *r, unsigned feed, struct span id, enum ing_op op);
 /* The same for a dirty key, copied, unless it is there already. */

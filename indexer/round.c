@@ -1,6 +1,8 @@
 /* The work of one pass of the apply thread: each document once. */
 #include "indexer/pipeline.h"
 
+#include "base/bytes.h"
+
 #include "indexer/event.h"
 
 void
@@ -11,6 +13,20 @@ ing_round_add(struct ing_round *r, unsigned feed, struct span id, enum ing_op op
     w->ops = arena_grow(&r->arena, w->ops, &w->cap_ops, w->n + 1, sizeof *w->ops);
     w->ids[w->n] = id;
     w->ops[w->n++] = (unsigned char)op;
+}
+
+struct span
+ing_round_id(struct ing_round *r, struct span key)
+{
+    const char *route = map_get_ptr(&r->dirty.routes, key);
+    struct span id = span_from(key, 1);
+    if (!route)
+        return id;
+    struct buf routed = {0};
+    ing_event_routed(id, span_of(route, load_u32(route)), &routed);
+    id = arena_dup(&r->arena, buf_span(&routed));
+    buf_fini(&routed);
+    return id;
 }
 
 void

@@ -134,7 +134,10 @@ static bool
 note_event(struct stream *s, const struct ing_change *event, struct span token)
 {
     struct ing_mongo *m = s->m;
-    struct ing_note note = {.op = event->op, .time_s = event->time_s, .time_i = event->time_i};
+    struct ing_note note = {.op = event->op,
+                            .route = event->route,
+                            .time_s = event->time_s,
+                            .time_i = event->time_i};
     uint64_t feeds = feeds_of(m, event->collection);
     bool is_open = true;
     if (event->kind == ING_EVENT_COLLECTION)

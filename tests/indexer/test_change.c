@@ -64,6 +64,43 @@ reads_every_kind_of_event(void **state)
     }
 }
 
+/* Of a sharded collection the whole key is kept: it is what a fetch has to say. */
+static void
+keeps_the_whole_key_of_sharded_collections(void **state)
+{
+    (void)state;
+    struct ing_inbox inbox;
+    struct ing_dirty_set d = {0};
+    struct ing_change change;
+    struct buf key = {0}, routed = {0};
+    bson_t *plain = parse("{\"operationType\": \"insert\", \"ns\": {\"coll\": \"x\"},"
+                          " \"documentKey\": {\"_id\": 1}}");
+    ing_event_read(plain, &change);
+    assert_int_equal(change.route.n, 0);
+    bson_t *doc = parse("{\"operationType\": \"update\", \"ns\": {\"coll\": \"x\"},"
+                        " \"documentKey\": {\"city\": \"b\", \"_id\": 1}}");
+    ing_event_read(doc, &change);
+    assert_int_equal(change.kind, ING_EVENT_DOCUMENT);
+    ing_event_key(3, &change.id, &key);
+    ing_inbox_init(&inbox);
+    struct ing_note note = {.key = buf_span(&key), .op = change.op, .route = change.route};
+    assert_true(ing_inbox_put(&inbox, &note));
+    ing_inbox_take(&inbox, 0, 0, 1, &d);
+    const char *route = map_get_ptr(&d.routes, buf_span(&key));
+    assert_non_null(route);
+    ing_event_routed(span_from(buf_span(&key), 1), change.route, &routed);
+    bson_t *expected = parse("{\"\": 1, \"city\": \"b\"}");
+    assert_true(span_eq(buf_span(&routed),
+                        span_of((const char *)bson_get_data(expected), expected->len)));
+    bson_destroy(expected);
+    bson_destroy(plain);
+    bson_destroy(doc);
+    buf_fini(&key);
+    buf_fini(&routed);
+    ing_dirty_set_fini(&d);
+    ing_inbox_fini(&inbox);
+}
+
 static void
 keys_tell_types_and_feeds_apart(void **state)
 {
@@ -214,6 +251,7 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(reads_every_kind_of_event),
+        cmocka_unit_test(keeps_the_whole_key_of_sharded_collections),
         cmocka_unit_test(keys_tell_types_and_feeds_apart),
         cmocka_unit_test(position_belongs_to_its_keys),
         cmocka_unit_test(waits_when_it_is_full),

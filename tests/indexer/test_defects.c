@@ -205,8 +205,9 @@ changes_without_dates_are_seen(void **state)
     rig_init(&r, *state);
     rig_command(&r,
                 "{\"insert\": \"emote_moderation_requests\", \"documents\": [{\"_id\":"
-                " {\"$uuid\": \"01851f89-2900-0000-7972-79e2ddcd8d89\"}, \"status\": 0,"
-                " \"kind\": 0, \"updated_at\": {\"$date\": 5}, \"search_updated_at\": {\"$date\": 9}}]}");
+                " {\"$uuid\": \"01851f89-2900-0000-7972-79e2ddcd8d89\"},"
+                " \"status\": 0, \"kind\": 0, \"updated_at\": {\"$date\": 5},"
+                " \"search_updated_at\": {\"$date\": 9}}]}");
     open_and_settle(&r);
     update_all(&r, "emote_moderation_requests", "{\"$set\": {\"status\": 3}}");
     assert_true(rig_settle(&r));

@@ -34,7 +34,7 @@ class Node:
 
     def run(self, command, database='admin'):
         """To this node, whatever its role, and not through the network; the reply, which may be an error."""
-        uri = f'mongodb://127.0.0.1:{self.port}/?directConnection=true&serverSelectionTimeoutMS=2000&' \
+        uri = f'mongodb://127.0.0.1:{self.port}/?directConnection=true&serverSelectionTimeoutMS=5000&' \
               'socketTimeoutMS=10000'
         out = subprocess.run([self.set.admin, uri, database, '-'], input=json.dumps(command) + '\n', text=True,
                              stdout=subprocess.PIPE, stderr=subprocess.DEVNULL).stdout
@@ -86,11 +86,11 @@ class ReplicaSet:
             check(time.monotonic() < end, f'{what}: not within {timeout} s')
             time.sleep(0.2)
 
-    def primary(self):
+    def primary(self, timeout=180):
         """Waits for one that takes writes."""
         def find():
             return next((n for n in self.nodes if n.run({'isMaster': 1}).get('ismaster')), None)
-        return self.until(find, 'there is a primary')
+        return self.until(find, 'there is a primary', timeout)
 
     def step_down(self):
         """Another one becomes primary; the old one's connections end."""
@@ -109,5 +109,5 @@ class ReplicaSet:
             if n.process.poll() is not None:
                 n.start()
         self.until(lambda: sorted(m['state'] for m in self.nodes[0].run({'replSetGetStatus': 1}).get('members', [])) ==
-                   [1, 2, 2], 'the replica set is whole')
+                   [1, 2, 2], 'the replica set is whole', 180)
         self.fail([], 0)
