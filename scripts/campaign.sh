@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # The campaigns in full, of which CI runs a tenth: hundreds of kills, a million
 # random requests. On the release build; an hour or more. Prints a line for each.
-#   scripts/campaign.sh [kill] [heal] [standalone] [oracle] [sink]     default: all
+#   scripts/campaign.sh [kill] [heal] [world] [standalone] [oracle] [sink]     default: all
 set -euo pipefail
 . "$(dirname "$0")/lib.sh"
 cd "$root"
@@ -30,6 +30,15 @@ campaign_heal() {
     done
 }
 
+campaign_world() {
+    run "506,000 documents of all kinds equal to an independent derivation" \
+        env TAILFIN_USERS=100000 python3 tests/journey/world.py build/release/tailfin
+    run "an edge under the global default group over 200,000 users" \
+        env TAILFIN_USERS=200000 python3 tests/journey/group.py build/release/tailfin
+    run "the lease's holder paused for 60 s" \
+        env TAILFIN_PAUSE_S=60 python3 tests/journey/lease.py build/release/tailfin
+}
+
 campaign_standalone() {
     run "100 kills during imports and single writes" \
         env TAILFIN_KILLS=100 python3 tests/journey/standalone.py build/release/tailfin
@@ -49,10 +58,10 @@ campaign_sink() {
 
 scripts/deps.sh test
 scripts/build.sh release
-[ $# -gt 0 ] || set -- kill heal standalone oracle sink
+[ $# -gt 0 ] || set -- kill heal world standalone oracle sink
 for name in "$@"; do
     case $name in
-    kill | heal | standalone | oracle | sink) "campaign_$name" ;;
+    kill | heal | world | standalone | oracle | sink) "campaign_$name" ;;
     *) fail "there is no campaign $name" ;;
     esac
 done

@@ -8,6 +8,7 @@ from seventv_values import GLOBAL, date, node, uuid
 SCORES = ['trending_day', 'trending_week', 'trending_month', 'top_daily', 'top_weekly', 'top_monthly', 'top_all_time']
 WORDS = ['kappa', 'peepo', 'Pog', 'monka', 'cat', 'LUL', 'sad']
 ENDS = ['', 'Happy', 'Sad', 'Dance', 'W', 'é', '😀', '123', ' with "quotes"', '\\', '\n', ' ']
+THERE, NULL, ABSENT = 'there', 'null', 'absent'
 CURRENCIES = ['usd', 'eur', 'gbp', 'chf']
 # What an application writes in one document: how many of each there are in a world of n users.
 SHARES = {'users': 1, 'badges': .03, 'paints': .03, 'emotes': 2, 'emote_sets': .34, 'roles': 0, 'products': .02,
@@ -17,10 +18,11 @@ SHARES = {'users': 1, 'badges': .03, 'paints': .03, 'emotes': 2, 'emote_sets': .
 
 
 class Documents:
-    """Random documents: optional fields are there, null, or absent. Ids of documents that may exist are in ids."""
+    """Random documents: optional fields are there, null, or absent; with a fate (THERE, NULL, ABSENT) all of them
+    are. Ids of documents that may exist are in ids."""
 
     def __init__(self, rng):
-        self.rng = rng
+        self.rng, self.fate = rng, None
         self.ids = {name: [] for name in [*SHARES, 'benefits']}
         self.rank = 0
 
@@ -64,11 +66,9 @@ class Documents:
         """Each field as it is, null, or not at all."""
         out = {}
         for name, value in fields.items():
-            fate = self.rng.random()
-            if fate < .7:
-                out[name] = value
-            elif fate < .85:
-                out[name] = None
+            fate = self.fate or self.rng.choices([THERE, NULL, ABSENT], [70, 15, 15])[0]
+            if fate != ABSENT:
+                out[name] = value if fate == THERE else None
         return out
 
     def prices(self):
