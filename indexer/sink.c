@@ -25,6 +25,7 @@
 #include "indexer/sink.h"
 
 #include "base/clock.h"
+#include "base/thread.h"
 
 enum {
     OWED_DOCS = 20000,
@@ -50,6 +51,7 @@ ing_sink_main(void *arg)
 {
     struct ing_sink *s = arg;
     (void)pthread_setname_np(pthread_self(), "typesense"); /* for top and gdb only */
+    thread_step_back(THREAD_STEPS_FEED);
     while (!atomic_load(&s->is_closed)) {
         if (!ing_sink_keep_lease(s)) {
             ing_sink_stand_by(s);
@@ -130,6 +132,7 @@ begin_building(struct ing_sink *s, struct ing_sink_feed *f, uint32_t uid, struct
     snprintf(f->building, sizeof f->building, "%.*s_%llu", SPAN_ARG(f->name),
              (unsigned long long)(clock_wall_us() / 1000));
     f->uid = uid;
+    f->is_partial |= f->since_s != 0;
     f->is_scanned = f->is_checked = false;
     f->since_s = 0;
     f->n_built = 0;
@@ -375,7 +378,7 @@ swap(struct ing_sink *s, struct err *err)
         add_old(s, f->target, s->options.grace_us);
         memcpy(f->target, f->building, sizeof f->target);
         f->building[0] = 0;
-        f->is_scanned = false;
+        f->is_scanned = f->is_partial = false;
         buf_clear(&f->at);
         s->has_moved = true;
         log_line(s->m->options.log, LOG_INFO, "indexer", "typesense",

@@ -33,7 +33,8 @@ struct ing_sink_feed { /* one collection that the cluster gets */
     char building[ING_SINK_NAME_MAX]; /* what is being filled; "": nothing */
     bool is_scanned;                  /* all of it was sent; then what is owed, then the swap */
     struct buf at;                    /* the last id of the scan that is acknowledged */
-    uint32_t since_s;                 /* all changes since this cluster time are owed or sent */
+    bool is_partial;  /* the target may lack changes: no one else may go on with it */
+    uint32_t since_s; /* all changes since this cluster time are owed or sent */
     /* Since the lease was taken: */
     bool is_checked;              /* its collections were looked at and fit */
     uint64_t retry_us;            /* after a refusal: not before (clock_us) */

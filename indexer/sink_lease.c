@@ -26,7 +26,7 @@ tell(const struct ing_sink *s, bson_t *out)
     bson_append_array_begin(out, "feeds", -1, &feeds);
     for (unsigned i = 0; i < s->n_feeds; i++) {
         const struct ing_sink_feed *f = &s->feeds[i];
-        if (!f->target[0] || f->since_s)
+        if (!f->target[0] || f->since_s || f->is_partial)
             continue;
         bson_uint32_to_string(n++, &key, number, sizeof number);
         bson_append_document_begin(&feeds, key, -1, &feed);
@@ -136,29 +136,53 @@ adopt(struct ing_sink *s, struct ing_sink_feed *f, struct span target, int64_t a
     }
 }
 
+/* What another holder does not tell of may lack what we have dropped, or soon will. */
+static void
+disown(struct ing_sink *s, struct ing_sink_feed *f)
+{
+    if (!f->uid || f->since_s)
+        return;
+    f->since_s = position_s(s) + 1;
+    s->has_moved = true;
+}
+
+/* The feed of an entry of what was told; NULL if it is none of ours, or made in another way. */
+static struct ing_sink_feed *
+feed_told(struct ing_sink *s, const bson_t *feed)
+{
+    struct span name = get_text(feed, "name");
+    for (unsigned i = 0; i < s->n_feeds; i++) {
+        struct ing_sink_feed *f = &s->feeds[i];
+        if (span_eq(f->name, name))
+            return get_i64(feed, "print") == (int64_t)f->feed->fingerprint ? f : NULL;
+    }
+    return NULL;
+}
+
 /* Reads what the holder told; its acked_s, 0 if it is unknown. */
 static int64_t
 adopt_all(struct ing_sink *s)
 {
     bson_iter_t at, each;
     bson_t told, feeds, feed;
+    bool is_told[ING_FEEDS_MAX] = {false};
     if (!s->lease.seen || !bson_iter_init_find(&at, s->lease.seen, "told") ||
         !get_inside(&at, &told))
         return 0;
     int64_t acked_s = get_i64(&told, "acked_s");
     bool is_ours = span_eq_str(get_text(&told, "by"), s->by); /* we told it, before a restart */
-    if (!bson_iter_init_find(&at, &told, "feeds") || !get_inside(&at, &feeds) ||
-        !bson_iter_init(&each, &feeds))
-        return acked_s;
-    while (bson_iter_next(&each)) {
-        if (!get_inside(&each, &feed))
+    bool has_any = bson_iter_init_find(&at, &told, "feeds") && get_inside(&at, &feeds) &&
+                   bson_iter_init(&each, &feeds);
+    while (has_any && bson_iter_next(&each)) {
+        struct ing_sink_feed *f = get_inside(&each, &feed) ? feed_told(s, &feed) : NULL;
+        if (!f)
             continue;
-        struct span name = get_text(&feed, "name");
-        for (unsigned i = 0; i < s->n_feeds; i++) {
-            struct ing_sink_feed *f = &s->feeds[i];
-            if (span_eq(f->name, name) && get_i64(&feed, "print") == (int64_t)f->feed->fingerprint)
-                adopt(s, f, get_text(&feed, "target"), acked_s, is_ours);
-        }
+        is_told[f - s->feeds] = true;
+        adopt(s, f, get_text(&feed, "target"), acked_s, is_ours);
+    }
+    for (unsigned i = 0; i < s->n_feeds && !is_ours; i++) {
+        if (!is_told[i])
+            disown(s, &s->feeds[i]);
     }
     return acked_s;
 }

@@ -30,6 +30,7 @@ put_feed(const struct ing_sink_feed *f, struct buf *out)
     put_str(out, "building", span_str(f->building));
     put_u64(out, "scanned", f->is_scanned);
     put_str(out, "at", buf_span(&f->at));
+    put_u64(out, "partial", f->is_partial);
     put_u64(out, "since_s", f->since_s);
     buf_putc(out, '}');
 }
@@ -91,6 +92,7 @@ read_feed(struct ing_sink *s, const struct json *object)
         get_name(object, "building", f->building);
         f->is_scanned = get_u64(object, "scanned") != 0;
         buf_put_span(&f->at, json_get_str(object, "at", (struct span){0}));
+        f->is_partial = get_u64(object, "partial") != 0;
         f->since_s = (uint32_t)get_u64(object, "since_s");
     }
 }

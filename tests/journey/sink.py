@@ -2,13 +2,17 @@
 """The Typesense sink against Tailfin's own standalone mode: kill -9 of the feeding sidecar at random moments of
 filling and tailing, a reindex under way or not; a target that hangs; a holder of the lease that sleeps while another
 takes over. Each time the target must have what MongoDB means afterwards: 0 missing, 0 stale, 0 ghosts, and no
-collection that no one needs."""
+collection that no one needs.
+
+With TYPESENSE_URL (and TYPESENSE_API_KEY) the kills are done against that server instead, whose collections of the
+profile's names are replaced: it must be one for tests."""
+import http.client
 import os
 import random
 import signal
-import sys
 import threading
 import time
+import urllib.parse
 
 import seventv
 from tailfin import KEY, ROOT, Mongo, Scratch, Tailfin, check, main, scale, seed
@@ -16,6 +20,29 @@ from tailfin import KEY, ROOT, Mongo, Scratch, Tailfin, check, main, scale, seed
 # Short times, so that many kills fit into a test: a dead holder is replaced after 2 s, and its requests after 2 more.
 FEEDING = ['--typesense-timeout-s', '2', '--lease-s', '2', '--typesense-grace-s', '1', '--commit-ms', '100',
            '--typesense-batch-kb', '16']
+
+
+class Typesense(Tailfin):
+    """A real one, which is there already."""
+
+    def __init__(self, url, key):
+        address = urllib.parse.urlsplit(url)
+        self.host, self.port, self.key, self.url = address.hostname, address.port or 8108, key, url
+
+    def start(self):
+        for alias in self.ask('GET', '/aliases', key=self.key)[1]['aliases']:
+            self.ask('DELETE', '/aliases/' + alias['name'], key=self.key)
+        for collection in self.ask('GET', '/collections', key=self.key)[1]:
+            self.ask('DELETE', '/collections/' + collection['name'], key=self.key)
+
+    def stop(self, timeout=5):
+        pass
+
+    def connection(self, timeout=60):
+        return http.client.HTTPConnection(self.host, self.port, timeout=timeout)
+
+    def ask(self, method, path, body=None, key=None, **rest):
+        return super().ask(method, path, body, self.key, **rest)
 
 
 class Writer(threading.Thread):
@@ -43,7 +70,7 @@ class Writer(threading.Thread):
 
 def sidecar(program, directory, mongo, target, backend='both'):
     return Tailfin(program, directory, '--mongodb-uri', mongo.uri, '--backend', backend, '--typesense-url',
-                   f'http://127.0.0.1:{target.port}', '--typesense-api-key', KEY, *FEEDING)
+                   getattr(target, 'url', f'http://127.0.0.1:{target.port}'), '--typesense-api-key', target.key, *FEEDING)
 
 
 def state(server):
@@ -161,7 +188,11 @@ def run(program):
         shell = seventv.Shell(ROOT, mongo.uri, 'journey')
         application = seventv.Application(shell, random.Random(rng.random()))
         application.fill(scale('TAILFIN_USERS', 1500))
-        target = Tailfin(program, scratch + '/target')
+        url = os.environ.get('TYPESENSE_URL')
+        if url:
+            target, parts = Typesense(url, os.environ.get('TYPESENSE_API_KEY', KEY)), ['kills']
+        else:
+            target = Tailfin(program, scratch + '/target')
         target.start()
         plain_collection(target)
         feeder = sidecar(program, scratch + '/index', mongo, target)
