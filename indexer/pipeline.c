@@ -65,6 +65,7 @@ apply_main(void *arg)
             save(m, &round);
         if (is_open)
             ing_verify_round(m, &round);
+        ing_rebuild_tidy(m);
         arena_reset(&round.arena);
         is_open = is_open && !ing_inbox_is_closed(&m->inbox);
     }

@@ -133,6 +133,7 @@ struct ing_mongo {
     uint64_t relation_ticket, relation_seen; /* last submitted, last known to be visible */
     uint64_t edges_ticket;                   /* the edges' among them */
     uint64_t submitted_ticket;               /* of any document */
+    uint64_t loaded_us; /* when a rebuild was finished; 0: what it took was given back */
     size_t chunk_docs;         /* of a fetch; shrinks after time-outs */
     bool has_moved;            /* the position, since it was last submitted */
     uint64_t saved_us, hurried_us; /* when the position was last submitted, and with a hurry */
@@ -254,6 +255,8 @@ void ing_rebuild_cancel(struct ing_mongo *m);
 bool ing_rebuild_may_finish(struct ing_mongo *m, const struct ing_round *r);
 /* Names what was rebuilt, in one batch. */
 void ing_rebuild_finish(struct ing_mongo *m);
+/* Some time after a rebuild, when all of it is in files: gives its memory back. */
+void ing_rebuild_tidy(struct ing_mongo *m);
 /* The feed whose turn it is to be scanned; NULL if none. */
 struct ing_feed *ing_scan_next(const struct ing_mongo *m);
 

@@ -16,8 +16,12 @@
 #include "indexer/pipeline.h"
 
 #include "base/clock.h"
+#include "base/heap.h"
 
 #include "indexer/origin.h"
+
+/* By then the last commit of a load is done, and its segments in RAM are gone. */
+enum { TIDY_US = 10000000 };
 
 static uint32_t create(struct ing_mongo *m, struct idx_batch *b, const struct ing_feed *f);
 static void begin_scan(struct ing_mongo *m, struct ing_feed *f);
@@ -294,4 +298,14 @@ ing_rebuild_finish(struct ing_mongo *m)
         atomic_store(&m->is_ready, true);
     ing_status_update(m);
     ing_log(m, LOG_INFO, "reindex", "state=complete");
+    m->loaded_us = clock_us();
+}
+
+void
+ing_rebuild_tidy(struct ing_mongo *m)
+{
+    if (m->loaded_us == 0 || clock_us() < m->loaded_us + TIDY_US)
+        return;
+    m->loaded_us = 0;
+    heap_trim();
 }
