@@ -372,11 +372,7 @@ chunk_begin(struct chunk *c, struct ing_mongo *m, struct ing_feed *f, bool is_sc
                         .now_ms = clock_wall_us() / 1000,
                         .began_us = clock_us()};
     bool needs_all = ing_mapping_is_derived(f->mapping) || (is_relation(f) && !is_scan);
-<<<<<<< HEAD
-    /* What shows grants reads edges only: waiting for more cuts a bulk load's builders short. */
-=======
     /* What shows grants reads the edges only: a wait for more would cut bulk loads short. */
->>>>>>> origin/main
     bool needs_edges = ing_mapping_has_relations(f->mapping);
     uint64_t ticket = needs_all ? m->relation_ticket : needs_edges ? m->edges_ticket : 0;
     if (await_visible(m, ticket))
