@@ -10,6 +10,7 @@ import http.client
 import os
 import random
 import signal
+import subprocess
 import threading
 import time
 import urllib.parse
@@ -181,10 +182,21 @@ def takeover(program, scratch, mongo, feeder, target, shell, application):
     print('a takeover and a handover: nothing lost, nothing built anew', flush=True)
 
 
+def refusals(program, scratch):
+    """What makes no sense does not start, and says why."""
+    mongodb = ['--mongodb-uri', 'mongodb://127.0.0.1:1/x']
+    for flags, word in ((mongodb, 'typesense-url'), (['--typesense-url', 'http://127.0.0.1:1'], 'mongodb-uri'),
+                        ([*mongodb, '--typesense-url', 'ftp://x'], 'no http'), ([*mongodb, '--typesense-url', ','], 'no http')):
+        done = subprocess.run([program, 'serve', '--listen', '127.0.0.1:0', '--data-dir', scratch + '/refused',
+                               '--backend', 'both', *flags], stderr=subprocess.PIPE, text=True, timeout=60)
+        check(done.returncode == 1 and word in done.stderr, f'{flags}: {done.returncode} {done.stderr}')
+
+
 def run(program):
     rng = seed()
     parts = os.environ.get('TAILFIN_PARTS', 'kills stalled takeover').split()
     with Scratch() as scratch, Mongo(scratch + '/mongodb') as mongo:
+        refusals(program, scratch)
         shell = seventv.Shell(ROOT, mongo.uri, 'journey')
         application = seventv.Application(shell, random.Random(rng.random()))
         application.fill(scale('TAILFIN_USERS', 1500))
