@@ -126,8 +126,11 @@ compare_indexes(struct idx *expected, struct idx *actual, struct compare_result 
     side_begin(&e, expected);
     side_begin(&a, actual);
     const struct idx_collection *const *all = idx_snapshot_collections(e.snapshot, &n);
-    for (size_t i = 0; i < n; i++)
-        compare_collection(&e, &a, all[i], out);
+    for (size_t i = 0; i < n; i++) {
+        /* What the pipeline keeps for itself tells its own story: when, how often. */
+        if (!span_starts(all[i]->schema->name, SPAN_LIT("tailfin_")))
+            compare_collection(&e, &a, all[i], out);
+    }
     side_end(&a);
     side_end(&e);
 }

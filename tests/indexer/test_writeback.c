@@ -45,7 +45,7 @@ count(struct rig *r, const char *collection, const char *filter_json)
 static bool
 wait_for(struct rig *r, const char *collection, const char *filter, int64_t want)
 {
-    uint64_t until_us = clock_us() + 15000000;
+    uint64_t until_us = clock_us() + 60000000; /* enough for an emulated server, too */
     while (count(r, collection, filter) != want && clock_us() < until_us)
         clock_sleep_us(20000);
     int64_t n = count(r, collection, filter);
