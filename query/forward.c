@@ -74,8 +74,9 @@ qry_forward_free(struct qry_forward *f)
 
 /* ---- landing ---- */
 
+/* From now on nobody boards. */
 static void
-flight_free(struct flight *flight)
+leave_lane(struct flight *flight)
 {
     struct flight **at = &flight->lane->buckets[flight->hash % BUCKETS];
 
@@ -83,6 +84,11 @@ flight_free(struct flight *flight)
         at = &(*at)->next;
     *at = flight->next;
     flight->lane->n_flights--;
+}
+
+static void
+flight_free(struct flight *flight)
+{
     qry_outgoing_fini(&flight->asked);
     free(flight->waiting);
     free(flight);
@@ -116,6 +122,7 @@ land(struct flight *flight, const struct http_answer *answer)
     struct qry_shadow *shadow = flight->lane->forward->shadow;
     struct qry_replay *replay = NULL;
 
+    leave_lane(flight);
     if (answer->status == 200 && flight->asked.n_searches > 0 &&
         qry_shadow_samples(shadow, answer->body))
         replay =
@@ -124,8 +131,6 @@ land(struct flight *flight, const struct http_answer *answer)
         struct buf body = {0};
         count(flight, flight->waiting[i], answer->status >= 400);
         buf_put_span(&body, answer->body);
-        if (answer->status == 503)
-            http_reply_header(flight->waiting[i], "Retry-After", "1");
         http_reply(flight->waiting[i], answer->status, "application/json; charset=utf-8", &body);
     }
     qry_shadow_give(shadow, replay);
@@ -135,6 +140,7 @@ land(struct flight *flight, const struct http_answer *answer)
 static void
 fail(struct flight *flight, int status, const char *text)
 {
+    leave_lane(flight);
     for (size_t i = 0; i < flight->n_waiting; i++) {
         count(flight, flight->waiting[i], true);
         metrics_add(flight->lane->metrics, M_FORWARD_FAILURES, 1);
