@@ -141,13 +141,14 @@ class Tailfin(Api):
         """Of the collection that has most."""
         return max(c['segments'] for c in self.json('/admin/status')['collections'])
 
-    def settle(self, limit_s=30):
-        """Waits until merges have come to rest."""
-        end, before, n_same = time.monotonic() + limit_s, None, 0
-        while time.monotonic() < end and n_same < 8:
+    def settle(self, limit_s=90):
+        """Waits until merges have come to rest: the last begin after 3 s without writes, and one may take 30 s."""
+        end, before, busy, n_same = time.monotonic() + limit_s, None, 0, 0
+        while time.monotonic() < end and n_same < 16:
             now = [(c['segments'], c['segments_in_files'], c['bytes']) for c in self.json('/admin/status')['collections']]
-            n_same = n_same + 1 if now == before else 0
-            before = now
+            is_idle = self.cpu_seconds() - busy < .1
+            n_same = n_same + 1 if now == before and is_idle else 0
+            before, busy = now, self.cpu_seconds()
             time.sleep(.25)
 
 
