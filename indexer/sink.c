@@ -32,6 +32,7 @@ enum {
     SCAN_DOCS_MIN = 20000,
     SCAN_DOCS_MAX = 100000,
     WINDOW_DOCS_MIN = 200,
+    SMALL_BYTES = 32 << 10,
     GATHER_US = 20000,
     IDLE_US = 200000,
     UNCERTAIN_US = 1000000, /* a request without an answer may still be done for so long */
@@ -493,6 +494,8 @@ retry_later(struct ing_sink *s, enum rc rc, const struct err *err)
         wait_us = s->retry_after_us;
     s->retry_after_us = 0;
     s->window_docs = s->window_docs / 2 > WINDOW_DOCS_MIN ? s->window_docs / 2 : WINDOW_DOCS_MIN;
+    if (rc == RC_UNREACHABLE && s->batch_bytes > SMALL_BYTES)
+        s->batch_bytes /= 2; /* it may have been too much for the time */
     s->batch_bytes = s->batch_bytes > 1 ? s->batch_bytes : 1;
     ing_sink_trouble(s, err, wait_us);
     ing_sink_report(s, ING_SINK_RETRYING);

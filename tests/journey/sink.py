@@ -124,11 +124,11 @@ def kills(feeder, target, shell, application, rng):
         feeder.start()
         # Wait for the lease in most rounds; else the kill hits the start.
         if rng.random() < .8:
-            wait_for(lambda: state(feeder)['state'] in ('building', 'following'), 'the lease is taken')
+            wait_for(lambda: state(feeder)['state'] not in ('waiting', 'quiet'), 'the lease is taken: ' + feeder.tail(), 120)
             if rng.random() < .5:
                 feeder.ask('POST', '/admin/reindex')
                 if rng.random() < .5:
-                    wait_for(lambda: state(feeder)['state'] == 'building', 'a reindex reaches the sink', 20)
+                    wait_for(lambda: state(feeder)['state'] != 'following', 'a reindex reaches the sink', 60)
         time.sleep(rng.uniform(0, 1))
         s = state(feeder)['state']
         states[s] = states.get(s, 0) + 1
