@@ -154,7 +154,8 @@ static void
 test_slow_answer_stops_no_one(void **state)
 {
     (void)state;
-    static const struct script_step steps[] = {{OK_HEAD "Content-Length: 2\r\n\r\n", 2, 2500, true}};
+    static const struct script_step steps[] = {
+        {OK_HEAD "Content-Length: 2\r\n\r\n", 2, 2500, true}};
     struct script s;
     struct relay r;
     char text[100];
