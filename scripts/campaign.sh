@@ -53,7 +53,7 @@ campaign_oracle() {
 
 campaign_sink() {
     run "100 kills of the sidecar that feeds Typesense" \
-        env TAILFIN_KILLS=100 TAILFIN_PARTS=kills python3 tests/journey/sink.py build/release/tailfin
+        env TAILFIN_KILLS=100 JOURNEY_PARTS=kills python3 tests/journey/sink.py build/release/tailfin
 }
 
 scripts/deps.sh test

@@ -146,7 +146,7 @@ def stalled(feeder, target, shell, application):
     target.process.send_signal(signal.SIGSTOP)
     wait_for(lambda: state(feeder)['state'] == 'retrying', 'the stall is noticed', 30)
     check(feeder.ask('GET', '/health')[0] == 200, 'the feeding sidecar serves while its target hangs')
-    time.sleep(scale('TAILFIN_STALL_S', 3))
+    time.sleep(scale('JOURNEY_STALL_S', 3))
     pending = state(feeder)['pending']
     target.process.send_signal(signal.SIGCONT)
     writer.end()
@@ -188,13 +188,14 @@ def refusals(program, scratch):
     for flags, word in ((mongodb, 'typesense-url'), (['--typesense-url', 'http://127.0.0.1:1'], 'mongodb-uri'),
                         ([*mongodb, '--typesense-url', 'ftp://x'], 'no http'), ([*mongodb, '--typesense-url', ','], 'no http')):
         done = subprocess.run([program, 'serve', '--listen', '127.0.0.1:0', '--data-dir', scratch + '/refused',
-                               '--backend', 'both', *flags], stderr=subprocess.PIPE, text=True, timeout=60)
+                               '--backend', 'both', *flags], stderr=subprocess.PIPE, text=True, timeout=60,
+                              env={k: v for k, v in os.environ.items() if not k.startswith('TAILFIN_')})
         check(done.returncode == 1 and word in done.stderr, f'{flags}: {done.returncode} {done.stderr}')
 
 
 def run(program):
     rng = seed()
-    parts = os.environ.get('TAILFIN_PARTS', 'kills stalled takeover').split()
+    parts = os.environ.get('JOURNEY_PARTS', 'kills stalled takeover').split()
     with Scratch() as scratch, Mongo(scratch + '/mongodb') as mongo:
         refusals(program, scratch)
         shell = seventv.Shell(ROOT, mongo.uri, 'journey')
