@@ -251,6 +251,8 @@ state_survives_its_encoding(void **state)
     f->live_print = UINT64_MAX;
     f->is_scanning = true;
     buf_puts(&f->at, "place");
+    f->origin.is_known = true;
+    memset(f->origin.uuid, 7, sizeof f->origin.uuid);
     (void)ing_resume_feed(&a, SPAN_LIT("users"));
     ing_resume_cascade(&a, ING_CASCADE_EDGE, SPAN_LIT("role:1"));
     ing_resume_cascade(&a, ING_CASCADE_SET, SPAN_LIT("set"));
@@ -262,6 +264,8 @@ state_survives_its_encoding(void **state)
     ing_resume_write(&b, &again);
     assert_true(span_eq(buf_span(&text), buf_span(&again)));
     assert_int_equal(b.feeds[0].aside, 4);
+    assert_true(b.feeds[0].origin.is_known && b.feeds[0].origin.uuid[15] == 7);
+    assert_false(b.feeds[1].origin.is_known);
     assert_true(span_eq_str(buf_span(&b.cascades[1].at), "user"));
     ing_resume_fini(&b);
     for (size_t n = 1; n < text.n; n++)

@@ -42,6 +42,13 @@ def with_role(server, role):
     return server.search('users', filter_by=f'entitlements:=role:{role}', per_page=1)['found']
 
 
+def cpu_s(server):
+    """Seconds of processor that the program has used: they do not depend on what else the machine does."""
+    with open(f'/proc/{server.process.pid}/stat') as f:
+        fields = f.read().rpartition(')')[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf('SC_CLK_TCK')
+
+
 def running(server):
     source = server.ask('GET', '/admin/status')[1]['source']
     return source.get('cascades_running') or source['cascades']
@@ -76,11 +83,11 @@ def run(program):
         time.sleep(3)
         before = searcher.finish()
         edge = {'from': node(GLOBAL), 'to': node('role', role), 'managed_by': None}
-        searcher, seen = Searcher(server), []
+        searcher, seen, used_s = Searcher(server), [], cpu_s(server)
         searcher.start()
         application.insert('entitlement_edges', [{'_id': edge}])
         fresh_s = await_count(server, ulid(role), n, 300, seen)
-        during = searcher.finish()
+        during, used_s = searcher.finish(), cpu_s(server) - used_s
         check(any(seen), 'the status shows no progress')
         application.remove('entitlement_edges', edge)
         gone_s = await_count(server, ulid(role), 0, 300)
@@ -93,7 +100,8 @@ def run(program):
         again_s = await_count(server, ulid(role), n, 300)
         left = seventv.differences(server, shell, ['users', 'roles'])
         check(not left, f'{len(left)} differences: ' + '\n'.join(left[:5]))
-        print(f'{n} users under the global default group, writeback {writeback}: fresh in {fresh_s:.1f} s, gone in '
+        print(f'{n} users under the global default group, writeback {writeback}: fresh in {fresh_s:.1f} s '
+              f'({used_s:.1f} s of processor with the searches, load {os.getloadavg()[0]:.0f}), gone in '
               f'{gone_s:.1f} s, killed at {at_start} of {n} and fresh {again_s:.1f} s after the start; searches '
               f'{before[0]:.1f}/{before[1]:.1f} ms (median/p99) before, {during[0]:.1f}/{during[1]:.1f} ms meanwhile; '
               f'progress shown {sum(map(bool, seen))} times, for instance {next(s for s in seen if s)}')
