@@ -114,11 +114,12 @@ await(struct ing_sink *s, uint64_t ticket, enum idx_stage stage, struct err *err
 
 /* ---- 1 prepare ---- */
 
-static void
-add_old(struct ing_sink *s, const char *name, uint64_t wait_us)
+void
+ing_sink_add_old(struct ing_sink *s, const char *name, uint64_t wait_us)
 {
-    if (!name[0] || s->n_old == ING_SINK_OLD_MAX)
+    if (!name[0])
         return;
+    s->old = xgrow(s->old, &s->cap_old, s->n_old + 1, sizeof *s->old);
     struct ing_sink_old *o = &s->old[s->n_old++];
     *o = (struct ing_sink_old){.drop_ms = (clock_wall_us() + wait_us) / 1000};
     memcpy(o->name, name, sizeof o->name);
@@ -129,7 +130,7 @@ add_old(struct ing_sink *s, const char *name, uint64_t wait_us)
 static enum rc
 begin_building(struct ing_sink *s, struct ing_sink_feed *f, uint32_t uid, struct err *err)
 {
-    add_old(s, f->building, 0);
+    ing_sink_add_old(s, f->building, 0);
     snprintf(f->building, sizeof f->building, "%.*s_%llu", SPAN_ARG(f->name),
              (unsigned long long)(clock_wall_us() / 1000));
     f->uid = uid;
@@ -376,7 +377,7 @@ swap(struct ing_sink *s, struct err *err)
         }
         if (rc)
             return rc;
-        add_old(s, f->target, s->options.grace_us);
+        ing_sink_add_old(s, f->target, s->options.grace_us);
         memcpy(f->target, f->building, sizeof f->target);
         f->building[0] = 0;
         f->is_scanned = f->is_partial = false;

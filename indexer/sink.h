@@ -22,7 +22,7 @@
 #include "indexer/pipeline.h"
 #include "indexer/sink_pending.h"
 
-enum { ING_SINK_NAME_MAX = 300, ING_SINK_NODES_MAX = 16, ING_SINK_OLD_MAX = 128 };
+enum { ING_SINK_NAME_MAX = 300, ING_SINK_NODES_MAX = 16 };
 
 struct ing_sink_feed { /* one collection that the cluster gets */
     const struct ing_feed *feed;
@@ -77,7 +77,7 @@ struct ing_sink_report { /* what readers see; under ing_sink.lock */
         struct span name;
         char target[ING_SINK_NAME_MAX];
         uint64_t n_built, n_to_build;
-        bool is_building;
+        bool is_building, is_covered; /* what is owed is all that the target may lack */
         char refusal[ERR_TEXT_MAX];
     } feeds[ING_FEEDS_MAX];
 };
@@ -105,8 +105,8 @@ struct ing_sink {
     struct ing_sink_feed feeds[ING_FEEDS_MAX];
     unsigned n_feeds;
     char by[40]; /* this directory's name among sidecars; "": not made yet */
-    struct ing_sink_old old[ING_SINK_OLD_MAX];
-    size_t n_old;
+    struct ing_sink_old *old;
+    size_t n_old, cap_old;
     struct idx_reader *reader;
     struct idx_doc_reader *doc_reader;
     struct ing_sink_slots *slots;
@@ -130,6 +130,8 @@ struct ing_sink {
 /* ---- sink.c ---- */
 
 void *ing_sink_main(void *arg);
+/* The collection ("": none) is dropped after that time. */
+void ing_sink_add_old(struct ing_sink *s, const char *name, uint64_t wait_us);
 
 /* ---- sink_state.c ---- */
 

@@ -99,11 +99,7 @@ give_up_building(struct ing_sink *s, struct ing_sink_feed *f)
 {
     if (!f->building[0])
         return;
-    if (s->n_old < ING_SINK_OLD_MAX) {
-        struct ing_sink_old *o = &s->old[s->n_old++];
-        *o = (struct ing_sink_old){.drop_ms = clock_wall_us() / 1000};
-        memcpy(o->name, f->building, sizeof o->name);
-    }
+    ing_sink_add_old(s, f->building, 0);
     f->building[0] = 0;
     f->is_scanned = false;
     buf_clear(&f->at);

@@ -114,6 +114,7 @@ sink_free(struct ing_sink *s)
         free(s->nodes[i].url);
     for (unsigned i = 0; i < s->n_feeds; i++)
         buf_fini(&s->feeds[i].at);
+    free(s->old);
     free(s->key_header);
     pthread_mutex_destroy(&s->lock);
     free(s);

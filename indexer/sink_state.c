@@ -117,8 +117,7 @@ ing_sink_state_read(struct ing_sink *s, struct span text, struct err *err)
     for (uint32_t i = 0; feeds && feeds->type == JSON_ARRAY && i < feeds->n; i++)
         read_feed(s, &feeds->items[i]);
     for (uint32_t i = 0; old && old->type == JSON_ARRAY && i < old->n; i++) {
-        if (s->n_old == ING_SINK_OLD_MAX)
-            break;
+        s->old = xgrow(s->old, &s->cap_old, s->n_old + 1, sizeof *s->old);
         struct ing_sink_old *o = &s->old[s->n_old++];
         get_name(&old->items[i], "name", o->name);
         o->drop_ms = get_u64(&old->items[i], "drop_ms");

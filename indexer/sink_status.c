@@ -28,6 +28,7 @@ ing_sink_report(struct ing_sink *s, enum ing_sink_state state)
         r->feeds[i].n_built = f->n_built;
         r->feeds[i].n_to_build = f->n_to_build;
         r->feeds[i].is_building = f->building[0] != 0;
+        r->feeds[i].is_covered = f->target[0] && !f->since_s;
     }
     pthread_mutex_unlock(&s->lock);
     metrics_set(s->metrics, M_SINK_PENDING, s->n_pending);
@@ -95,7 +96,7 @@ put_feeds(const struct ing_sink_report *r, struct buf *out)
         put_str(out, "state",
                 r->feeds[i].refusal[0]    ? "refused"
                 : r->feeds[i].is_building ? "building"
-                : r->feeds[i].target[0]   ? "following"
+                : r->feeds[i].is_covered  ? "following"
                                           : "waiting");
         put_str(out, "target", r->feeds[i].target);
         if (r->feeds[i].is_building) {

@@ -102,7 +102,7 @@ def only_targets(target, feeder):
 
     def extra():
         return {c['name'] for c in target.ask('GET', '/collections')[1]} - used
-    wait_for(lambda: not extra(), f'old collections are dropped', 20)
+    wait_for(lambda: not extra(), 'old collections are dropped', 120)
 
 
 def plain_collection(target):
@@ -158,14 +158,13 @@ def takeover(program, scratch, mongo, feeder, target, shell, application):
     """The holder sleeps; another one takes over; the first wakes up and must not undo anything."""
     other = sidecar(program, scratch + '/other', mongo, target)
     other.start()
-    wait_for(lambda: state(other)['state'] == 'waiting' and
-             all(c['target'] for c in state(other)['collections'].values()), 'the standby adopts what there is')
-    names = {n: c['target'] for n, c in state(feeder)['collections'].items()}
-    wait_for(lambda: state(feeder)['acknowledged_until_s'] > 0, 'the holder tells')
-    time.sleep(4)
     writer = Writer(application)
     writer.start()
-    time.sleep(.5)
+    # While time passes in MongoDB, the standby learns that its own record reaches back far enough.
+    wait_for(lambda: state(other)['state'] == 'waiting' and
+             all(c['state'] == 'following' for c in state(other)['collections'].values()), 'the standby adopts what there is')
+    names = {n: c['target'] for n, c in state(feeder)['collections'].items()}
+    wait_for(lambda: state(feeder)['acknowledged_until_s'] > 0, 'the holder tells')
     feeder.process.send_signal(signal.SIGSTOP)
     wait_for(lambda: follows(other), 'the standby takes over', 30)
     time.sleep(1)
@@ -174,8 +173,11 @@ def takeover(program, scratch, mongo, feeder, target, shell, application):
     writer.end()
     compare(target, other, shell, 'after a takeover')
     check(state(feeder)['state'] == 'waiting', 'the old holder stands by')
-    check({n: c['target'] for n, c in state(other)['collections'].items()} == names,
-          'the new holder goes on with the collections of the old one')
+    # The writer drops some collections, which are built anew with all that is derived from them: not these.
+    kept = ('emotes', 'badges', 'paints')
+    for name in kept:
+        check(state(other)['collections'][name]['target'] == names[name],
+              f'the new holder goes on with {name} of the old one')
     other.stop()
     wait_for(lambda: follows(feeder), 'the lease comes back at once', 10)
     compare(target, feeder, shell, 'after a handover')
