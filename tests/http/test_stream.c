@@ -14,13 +14,16 @@
 
 #include "rig.h"
 
+/* Long enough that a busy machine is not taken for a slow client. */
+enum { SLOW_US = 3000000 };
+
 static int
 setup(void **state)
 {
     struct rig *r = xmalloc(sizeof *r);
     rig_init(r);
     r->options.body_bytes_max = 1000; /* does not concern streams */
-    r->options.slow_us = 1000000;
+    r->options.slow_us = SLOW_US;
     rig_start(r);
     *state = r;
     return 0;
@@ -198,7 +201,7 @@ test_import_backpressure(void **state)
     }
     assert_true(sent < 20000000);
     /* Waiting for our own reader is not the client's slowness. */
-    clock_sleep_us(1500000);
+    clock_sleep_us(SLOW_US * 3 / 2);
     atomic_store(&r->may_read, true);
     wire_send(&w, text.p + sent, text.n - sent);
     expect_import(&w, buf_span(&text));
@@ -354,7 +357,7 @@ test_export_to_slow_reader(void **state)
     struct wire w;
     wire_open(&w, r);
     wire_get(&w, "/export?n=100000000");
-    for (int i = 0; i < 5000 && atomic_load(&r->last_rc) == 0; i++)
+    for (int i = 0; i < 4 * SLOW_US / 1000 && atomic_load(&r->last_rc) == 0; i++)
         clock_sleep_us(1000);
     assert_int_equal(atomic_load(&r->last_rc), RC_IO);
     assert_int_equal(metrics_read(r->metrics, M_HTTP_TIMEOUTS), before + 1);
