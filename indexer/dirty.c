@@ -86,6 +86,7 @@ ing_inbox_init(struct ing_inbox *b)
     pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
     pthread_cond_init(&b->wake, &attr);
     pthread_cond_init(&b->taken, &attr);
+    pthread_cond_init(&b->closing, &attr);
     pthread_condattr_destroy(&attr);
 }
 
@@ -95,6 +96,7 @@ ing_inbox_fini(struct ing_inbox *b)
     ing_dirty_set_fini(&b->filling);
     pthread_cond_destroy(&b->wake);
     pthread_cond_destroy(&b->taken);
+    pthread_cond_destroy(&b->closing);
     pthread_mutex_destroy(&b->lock);
 }
 
@@ -105,6 +107,7 @@ ing_inbox_close(struct ing_inbox *b)
     b->is_closed = true;
     pthread_cond_broadcast(&b->wake);
     pthread_cond_broadcast(&b->taken);
+    pthread_cond_broadcast(&b->closing);
     pthread_mutex_unlock(&b->lock);
 }
 
@@ -206,11 +209,11 @@ ing_inbox_restart(struct ing_inbox *b, uint32_t time_s, uint32_t time_i, bool is
 }
 
 static void
-wait_until(struct ing_inbox *b, uint64_t until_us)
+wait_until(struct ing_inbox *b, pthread_cond_t *cond, uint64_t until_us)
 {
     struct timespec at = {.tv_sec = (time_t)(until_us / 1000000),
                           .tv_nsec = (long)(until_us % 1000000 * 1000)};
-    (void)pthread_cond_timedwait(&b->wake, &b->lock, &at); /* the caller looks again */
+    (void)pthread_cond_timedwait(cond, &b->lock, &at); /* the caller looks again */
 }
 
 void
@@ -223,10 +226,10 @@ ing_inbox_take(struct ing_inbox *b, uint64_t wait_us, uint64_t coalesce_us, size
     if (d->keys.n == 0)
         coalesce_us /= 5;
     if (wait_us && !b->is_closed && d->keys.n == 0 && !d->rebuild)
-        wait_until(b, clock_us() + wait_us);
+        wait_until(b, &b->wake, clock_us() + wait_us);
     while (!b->is_closed && d->keys.n > 0 && d->keys.n < n_enough &&
            clock_us() < d->first_us + coalesce_us)
-        wait_until(b, d->first_us + coalesce_us);
+        wait_until(b, &b->wake, d->first_us + coalesce_us);
     map_clear(&out->routes);
     arena_reset(&out->route_bytes);
     struct ing_dirty_set was = *out;
@@ -248,7 +251,7 @@ ing_inbox_sleep(struct ing_inbox *b, uint64_t us)
     uint64_t until_us = clock_us() + us;
     pthread_mutex_lock(&b->lock);
     while (!b->is_closed && clock_us() < until_us)
-        wait_until(b, until_us);
+        wait_until(b, &b->closing, until_us);
     bool is_closed = b->is_closed;
     pthread_mutex_unlock(&b->lock);
     return is_closed;

@@ -67,8 +67,9 @@ void ing_dirty_set_fini(struct ing_dirty_set *d);
 
 struct ing_inbox {
     pthread_mutex_t lock;
-    pthread_cond_t wake;  /* something came in, or closed */
-    pthread_cond_t taken; /* room again */
+    pthread_cond_t wake;    /* something came in, or closed: for the taker alone */
+    pthread_cond_t taken;   /* room again */
+    pthread_cond_t closing; /* closed: for those who only sleep */
     struct ing_dirty_set filling;
     bool is_closed;
 };

@@ -195,6 +195,46 @@ waits_when_it_is_full(void **state)
     ing_inbox_fini(&b);
 }
 
+static void *
+sleep_long(void *arg)
+{
+    (void)ing_inbox_sleep(arg, 60000000);
+    return NULL;
+}
+
+static void *
+put_late(void *arg)
+{
+    clock_sleep_us(300000); /* by then the taker waits, behind the sleepers */
+    must(put(arg, "late", "t"));
+    return NULL;
+}
+
+/* Others sleep on the same inbox: what comes in wakes the taker, not one of them. */
+static void
+sleepers_do_not_take_the_wake(void **state)
+{
+    (void)state;
+    struct ing_inbox b;
+    struct ing_dirty_set d = {0};
+    pthread_t sleepers[3], putter;
+    ing_inbox_init(&b);
+    for (size_t i = 0; i < ARRAY_SIZE(sleepers); i++)
+        must(pthread_create(&sleepers[i], NULL, sleep_long, &b) == 0);
+    clock_sleep_us(100000);
+    must(pthread_create(&putter, NULL, put_late, &b) == 0);
+    uint64_t begin_us = clock_us();
+    ing_inbox_take(&b, 20000000, 1000, 100, &d);
+    assert_in_range(clock_us() - begin_us, 0, 10000000);
+    assert_int_equal(d.keys.n, 1);
+    ing_inbox_close(&b);
+    pthread_join(putter, NULL);
+    for (size_t i = 0; i < ARRAY_SIZE(sleepers); i++)
+        pthread_join(sleepers[i], NULL);
+    ing_dirty_set_fini(&d);
+    ing_inbox_fini(&b);
+}
+
 static void
 tokens_tell_their_time(void **state)
 {
@@ -255,6 +295,7 @@ main(void)
         cmocka_unit_test(keys_tell_types_and_feeds_apart),
         cmocka_unit_test(position_belongs_to_its_keys),
         cmocka_unit_test(waits_when_it_is_full),
+        cmocka_unit_test(sleepers_do_not_take_the_wake),
         cmocka_unit_test(tokens_tell_their_time),
         cmocka_unit_test(errors_are_sorted),
     };
