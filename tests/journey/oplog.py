@@ -8,7 +8,8 @@ import time
 import seventv
 from tailfin import ROOT, Mongo, Scratch, Tailfin, check, main, seed
 
-OPLOG_MB = 16
+OPLOG_MB = 1  # mongod takes none smaller
+WRITE_BYTES, WRITES_PER_S = 8192, 50  # a window of 2.5 s: what reads it all the while keeps up
 
 
 def oplog_begin(mongo):
@@ -24,13 +25,14 @@ def roll_oplog(mongo, until_s):
     other = seventv.Shell(ROOT, mongo.uri, 'neighbour')
     n = 0
     end = time.monotonic() + 120
-    while n < 2 * OPLOG_MB or oplog_begin(mongo) <= until_s:
+    while n * WRITE_BYTES < 2 * OPLOG_MB << 20 or n % 10 or oplog_begin(mongo) <= until_s:
         check(time.monotonic() < end, 'the oplog does not roll over')
-        other.run({'insert': 'busy', 'documents': [{'_id': {'n': n, 'at': time.time()}, 'text': 'x' * (1 << 20)}]})
+        other.run({'insert': 'busy', 'documents': [{'_id': {'n': n, 'at': time.time()}, 'text': 'x' * WRITE_BYTES}]})
+        time.sleep(1 / WRITES_PER_S)
         n += 1
     other.run({'drop': 'busy'})
     other.close()
-    return n
+    return n * WRITE_BYTES / (1 << 20)
 
 
 def status(server):
@@ -59,7 +61,7 @@ def idle_beside_busy(server, mongo, application):
     left = seventv.settle(server, application.shell)
     check(not left, 'after idling: ' + '\n'.join(left[:5]))
     check(metric(server, 'tailfin_scanned_total') == 0, 'something was scanned again:\n' + server.tail())
-    print(f'idle beside {n} MB of a neighbour (oplog of {OPLOG_MB} MB): resumed without a rebuild')
+    print(f'idle beside {n:.1f} MB of a neighbour (oplog of {OPLOG_MB} MB): resumed without a rebuild')
 
 
 def history_lost(server, mongo, application, rng):
@@ -122,8 +124,7 @@ def run(program):
         check(not seventv.settle(server, shell), 'the bootstrap is complete')
         another = another_cluster(server, scratch, rng)
         next(another)  # it must be older than the position
-        if not os.environ.get('SKIP'):
-            idle_beside_busy(server, mongo, application)
+        idle_beside_busy(server, mongo, application)
         history_lost(server, mongo, application, rng)
         server.stop()
         for _ in another:
