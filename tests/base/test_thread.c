@@ -36,21 +36,45 @@ static void
 test_steps_back_alone(void **state)
 {
     (void)state;
-    int before = nice_now(), at[4] = {0};
+    int before = nice_now(), policy = sched_getscheduler(0), at[4] = {0};
     pthread_t thread;
     assert_int_equal(pthread_create(&thread, NULL, step_back, at), 0);
     assert_int_equal(pthread_join(thread, NULL), 0);
     assert_int_equal(at[0], before);
     assert_int_equal(at[1], before + 3 < 19 ? before + 3 : 19);
     assert_int_equal(at[2], 19);
-    assert_int_equal(at[3], SCHED_BATCH);
+    assert_int_equal(at[3], policy == SCHED_IDLE ? SCHED_IDLE : SCHED_BATCH);
     assert_int_equal(nice_now(), before);
-    assert_int_equal(sched_getscheduler(0), SCHED_OTHER);
+    assert_int_equal(sched_getscheduler(0), policy);
+}
+
+/* Who starts the process for idle processors only means all of its threads. */
+static void *
+step_back_idly(void *arg)
+{
+    const struct sched_param none = {0};
+    int *policy = arg;
+    assert_int_equal(sched_setscheduler((pid_t)gettid(), SCHED_IDLE, &none), 0);
+    thread_step_back(3);
+    *policy = sched_getscheduler((pid_t)gettid());
+    return NULL;
+}
+
+static void
+test_never_steps_forward(void **state)
+{
+    (void)state;
+    int policy = -1;
+    pthread_t thread;
+    assert_int_equal(pthread_create(&thread, NULL, step_back_idly, &policy), 0);
+    assert_int_equal(pthread_join(thread, NULL), 0);
+    assert_int_equal(policy, SCHED_IDLE);
 }
 
 int
 main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_steps_back_alone)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_steps_back_alone),
+                                       cmocka_unit_test(test_never_steps_forward)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
