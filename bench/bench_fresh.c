@@ -4,10 +4,12 @@
  * the same event.
  *
  *   bench_fresh MONGODB_URI TAILFIN_URL KEY [--rate 500] [--seconds 300] [--emotes 300000]
+ *               [--probe-ms 1] [--plain-stream 1]
  *
  * A write sets score_top_daily of an emote to a rising number; a prober asks
  * for the highest numbers every millisecond. Both times count from just before
- * the write is sent.
+ * the write is sent. With a rarer probe and without the reader it is a writer
+ * that costs little, beside something else that is measured.
  */
 #include <mongoc/mongoc.h>
 #include <pthread.h>
@@ -20,13 +22,14 @@
 #include "bench/corpus.h"
 #include "bench/probe.h"
 
-enum { PROBE_US = 1000, SETTLE_US = 5000000 };
+enum { WAIT_US = 1000, SETTLE_US = 5000000 };
 
 struct fresh {
     const char *uri, *url, *key;
-    uint32_t rate, seconds, n_emotes;
-    uint32_t
-        first_number; /* of this run: above those of the runs before it, which are still there */
+    uint32_t rate, seconds, n_emotes, probe_ms;
+    bool has_reader;
+    /* Of this run: above those of the runs before it, which are still there and took 1 ms each. */
+    uint32_t first_number;
     struct corpus corpus;
     uint32_t n_writes;
     _Atomic uint64_t *sent_us; /* by number of the write; 0: not sent */
@@ -121,7 +124,7 @@ probe_all(void *arg)
             atomic_store(&f->has_failed, true);
         else
             note_hits(f, json_get(&answer, "hits"), clock_us());
-        clock_sleep_us(PROBE_US);
+        clock_sleep_us(f->probe_ms * 1000);
     }
     probe_close(probe);
     arena_fini(&arena);
@@ -206,44 +209,63 @@ run(struct fresh *f)
         *map_put(&f->number_of_id, span_of(text, sizeof text), NULL) = i + 1;
     }
     pthread_t prober, reader, writer;
-    must(pthread_create(&reader, NULL, read_stream, f) == 0);
-    while (!atomic_load(&f->is_stream_open))
-        clock_sleep_us(PROBE_US);
+    if (f->has_reader)
+        must(pthread_create(&reader, NULL, read_stream, f) == 0);
+    while (f->has_reader && !atomic_load(&f->is_stream_open))
+        clock_sleep_us(WAIT_US);
     must(pthread_create(&prober, NULL, probe_all, f) == 0);
     must(pthread_create(&writer, NULL, write_all, f) == 0);
     pthread_join(writer, NULL);
     clock_sleep_us(SETTLE_US);
     atomic_store(&f->is_over, true);
     pthread_join(prober, NULL);
-    pthread_join(reader, NULL);
     print_column(f, f->visible_us, "write to searchable");
+    if (!f->has_reader)
+        return;
+    pthread_join(reader, NULL);
     print_column(f, f->streamed_us, "write to plain change stream");
+}
+
+static bool
+read_options(struct fresh *f, int argc, char **argv)
+{
+    uint32_t has_reader = 1;
+    const struct {
+        const char *name;
+        uint32_t *value;
+    } options[] = {{"--rate", &f->rate},
+                   {"--seconds", &f->seconds},
+                   {"--emotes", &f->n_emotes},
+                   {"--probe-ms", &f->probe_ms},
+                   {"--plain-stream", &has_reader}};
+    bool is_valid = argc >= 4 && argc % 2 == 0;
+    for (int i = 4; is_valid && i < argc; i += 2) {
+        uint64_t value = 0;
+        size_t k = 0;
+        while (k < ARRAY_SIZE(options) && strcmp(argv[i], options[k].name) != 0)
+            k++;
+        is_valid = k < ARRAY_SIZE(options) && span_u64(span_str(argv[i + 1]), &value) &&
+                   value <= UINT32_MAX;
+        if (is_valid)
+            *options[k].value = (uint32_t)value;
+    }
+    f->has_reader = has_reader > 0;
+    return is_valid && f->rate && f->seconds && f->n_emotes && f->probe_ms;
 }
 
 int
 main(int argc, char **argv)
 {
-    struct fresh f = {.rate = 500, .seconds = 300, .n_emotes = 300000};
-    f.first_number = 1000000000 + (uint32_t)(clock_wall_us() / 60000000 % 2000) * 500000;
-    if (argc < 4) {
+    struct fresh f = {.rate = 500, .seconds = 300, .n_emotes = 300000, .probe_ms = 1};
+    f.first_number = 1000000000 + (uint32_t)(clock_wall_us() / 1000 % 1100000000);
+    if (!read_options(&f, argc, argv)) {
         fprintf(stderr, "usage: bench_fresh MONGODB_URI TAILFIN_URL KEY [--rate N] [--seconds N] "
-                        "[--emotes N]\n");
+                        "[--emotes N] [--probe-ms N] [--plain-stream 0|1]\n");
         return 2;
     }
     f.uri = argv[1];
     f.url = argv[2];
     f.key = argv[3];
-    for (int i = 4; i + 1 < argc; i += 2) {
-        uint64_t value = 0;
-        if (!span_u64(span_str(argv[i + 1]), &value) || value == 0)
-            return 2;
-        if (strcmp(argv[i], "--rate") == 0)
-            f.rate = (uint32_t)value;
-        else if (strcmp(argv[i], "--seconds") == 0)
-            f.seconds = (uint32_t)value;
-        else if (strcmp(argv[i], "--emotes") == 0)
-            f.n_emotes = (uint32_t)value;
-    }
     struct err err = {0};
     const struct corpus_options options = {
         .data_dir = "bench/data", .seed = 1, .n_emotes = f.n_emotes};

@@ -19,15 +19,29 @@ ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 KEY = 'bench'
 
 
-def arguments():
-    a = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+def cpu_s(pid):
+    """Processor time of all threads, also those that have ended."""
+    with open(f'/proc/{pid}/stat') as f:
+        fields = f.read().rsplit(')', 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf('SC_CLK_TCK')
+
+
+def options():
+    """What the benches on a MongoDB have in common."""
+    a = argparse.ArgumentParser(add_help=False)
     a.add_argument('--program', default=f'{ROOT}/build/release/tailfin')
     a.add_argument('--keep', default=os.path.expanduser('~/.cache/tailfin/bench'))
     a.add_argument('--port', type=int, default=8218)
     a.add_argument('--seconds', type=int, default=300)
-    a.add_argument('--only', default='bootstrap,restart,fresh,burst,writeback')
     for name, n in (('emotes', 300000), ('users', 160000), ('sets', 44000), ('edges', 5000), ('images', 20), ('entries', 1000)):
         a.add_argument(f'--{name}', type=int, default=n)
+    return a
+
+
+def arguments():
+    a = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter,
+                                parents=[options()])
+    a.add_argument('--only', default='bootstrap,restart,fresh,burst,writeback')
     return a.parse_args()
 
 
@@ -77,11 +91,19 @@ class Bench:
             sys.exit(f'tailfin exited with {status}')
         return time.monotonic() - begin
 
-    def get(self, path):
+    def ask(self, method, path):
         c = http.client.HTTPConnection('127.0.0.1', self.args.port, timeout=60)
-        c.request('GET', path, headers={'X-TYPESENSE-API-KEY': KEY})
+        c.request(method, path, headers={'X-TYPESENSE-API-KEY': KEY})
         r = c.getresponse()
         return r.status, r.read()
+
+    def get(self, path):
+        return self.ask('GET', path)
+
+    def cpu_s(self):
+        """Processor time of Tailfin and of MongoDB so far."""
+        with open(f'{self.mongo}/mongod.pid') as f:
+            return cpu_s(self.process.pid), cpu_s(int(f.read()))
 
     def rss_mb(self):
         with open(f'/proc/{self.process.pid}/status') as f:
@@ -130,6 +152,13 @@ class Bench:
         self.run_tool('bench_burst', '--writeback')
         self.stop()
 
+    def table(self):
+        with open('/proc/loadavg') as f:
+            print('load average', f.read().strip())
+        print('\n| what | figure |\n|---|---|')
+        for what, figure in self.rows:
+            print(f'| {what} | {figure} |')
+
 
 def main():
     args = arguments()
@@ -143,11 +172,7 @@ def main():
         if getattr(bench, 'process', None) and bench.process.poll() is None:
             bench.process.kill()
         subprocess.run([f'{ROOT}/scripts/mongod.sh', 'stop', bench.mongo])
-    with open('/proc/loadavg') as f:
-        print('load average', f.read().strip())
-    print('\n| what | figure |\n|---|---|')
-    for what, figure in bench.rows:
-        print(f'| {what} | {figure} |')
+    bench.table()
 
 
 if __name__ == '__main__':

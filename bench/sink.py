@@ -39,12 +39,6 @@ def arguments():
     return a.parse_args()
 
 
-def cpu_seconds(process):
-    with open(f'/proc/{process.pid}/stat') as f:
-        fields = f.read().rsplit(')', 1)[1].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf('SC_CLK_TCK')
-
-
 class Sink(mongo.Bench):
     def start_target(self):
         if self.args.url:
@@ -87,12 +81,12 @@ class Sink(mongo.Bench):
         peak, n = 0, self.args.emotes + self.args.users + self.args.sets
         self.wait(lambda: self.status()['state'] == 'building')
         begin, processes = time.monotonic(), [p for p in (self.process, self.target) if p]
-        cpu = [cpu_seconds(p) for p in processes]
+        cpu = [mongo.cpu_s(p.pid) for p in processes]
         while not self.follows():
             peak = max(peak, self.rss_mb()[0])
             time.sleep(.05)
         took = time.monotonic() - begin
-        spent = ' + '.join(f'{cpu_seconds(p) - c:.1f}' for p, c in zip(processes, cpu))
+        spent = ' + '.join(f'{mongo.cpu_s(p.pid) - c:.1f}' for p, c in zip(processes, cpu))
         self.row('fill', f'{n} documents in {took:.1f} s = {n / took:.0f}/s; CPU {spent} s (feeding + fed); anonymous memory {peak:.0f} MB at most, '
                          f'{before:.0f} MB without the sink')
 

@@ -9,7 +9,6 @@ machine does falls on all three.
 """
 import http.client
 import json
-import os
 import random
 import time
 
@@ -41,22 +40,11 @@ def quantiles(took):
 
 
 def ask(bench, method, path):
-    c = http.client.HTTPConnection('127.0.0.1', bench.args.port, timeout=60)
-    c.request(method, path, headers={'X-TYPESENSE-API-KEY': mongo.KEY})
-    return json.loads(c.getresponse().read())
-
-
-def cpu_s(pid):
-    """Of all threads, also those that have ended."""
-    with open(f'/proc/{pid}/stat') as f:
-        fields = f.read().rsplit(')', 1)[1].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf('SC_CLK_TCK')
+    return json.loads(bench.ask(method, path)[1])
 
 
 def whole(bench):
-    with open(f'{bench.mongo}/mongod.pid') as f:
-        pids = bench.process.pid, int(f.read())
-    before, begin = [cpu_s(p) for p in pids], time.monotonic()
+    before, begin = bench.cpu_s(), time.monotonic()
     ask(bench, 'POST', '/admin/verify')
     while ask(bench, 'GET', '/admin/verify')['running']:
         time.sleep(.05)
@@ -64,7 +52,7 @@ def whole(bench):
     answer = ask(bench, 'GET', '/admin/verify')
     bench.row('verify, all at full speed', f'{answer["documents"]} documents in {took:.1f} s = '
               f'{answer["documents"] / took:.0f}/s, {len(answer["findings"])} findings')
-    us = [(cpu_s(p) - b) * 1e6 / answer['documents'] for p, b in zip(pids, before)]
+    us = [(now - then) * 1e6 / answer['documents'] for now, then in zip(bench.cpu_s(), before)]
     bench.row('processor time of a document', f'{us[0]:.1f} us here, {us[1]:.1f} us in MongoDB: at 1,000 documents/s '
               f'{us[0] / 10:.2f} % and {us[1] / 10:.2f} % of a core')
     for c in answer['collections']:
