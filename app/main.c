@@ -2,6 +2,8 @@
  * The program: which subcommand, with which options.
  */
 #include <stdio.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #include "app/commands.h"
 #include "app/options.h"
@@ -96,9 +98,24 @@ run(const struct command *command, int argc, char *const *argv)
     return status;
 }
 
+/*
+ * The MongoDB driver counts in a file of /dev/shm, which a killed process
+ * leaves there for ever. It is made before main (by the library's constructor,
+ * too early for MONGOC_DISABLE_SHM), and nobody looks at it: it loses its name
+ * while it is in use.
+ */
+static void
+forget_driver_counters(void)
+{
+    char name[40];
+    snprintf(name, sizeof name, "/mongoc-%d", (int)getpid());
+    (void)shm_unlink(name); /* else there is none */
+}
+
 int
 main(int argc, char **argv)
 {
+    forget_driver_counters();
     if (wants_help(argc, argv)) {
         print_usage(stdout);
         return 0;

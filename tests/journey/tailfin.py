@@ -1,6 +1,7 @@
 """What the journey tests share: a Tailfin process, requests to it, MongoDB through scripts/mongod.sh.
 Standard library only."""
 import ctypes
+import glob
 import http.client
 import json
 import os
@@ -16,7 +17,6 @@ import urllib.parse
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 KEY = 'journey-key'
-os.environ['MONGOC_DISABLE_SHM'] = '1'  # the driver's counters would outlive whom we kill
 
 
 class Failure(Exception):
@@ -113,7 +113,9 @@ class Tailfin:
         if self.process:
             self.process.kill()
             self.process.wait()
+            left = glob.glob(f'/dev/shm/*{self.process.pid}*')
             self.process = None
+            check(not left, f'a killed process leaves {left}')
 
     def stop(self, timeout=5):
         """SIGTERM; must exit 0 within the timeout."""
