@@ -270,6 +270,27 @@ has_all_relations(const struct chunk *c)
     return has_all || c->feed->stage != ING_STAGE_DERIVED;
 }
 
+/*
+ * What became of a document, as the generation that answers sees it. In the
+ * midst of a cascade nothing is compared: it would read every user twice.
+ */
+static enum ing_outcome
+outcome_of(struct chunk *c, const struct ing_mapped *mapped)
+{
+    struct ing_mongo *m = c->m;
+    const struct idx_collection *held = idx_snapshot_find_uid(c->snapshot, c->targets[0].uid);
+    uint32_t view, doc;
+    struct span text;
+    if (mapped->n_bad)
+        return ING_OUTCOME_PARTIAL;
+    bool is_same = (m->resume.n_cascades == 0 || c->feed->stage != ING_STAGE_DERIVED) && held &&
+                   idx_collection_find(held, mapped->doc.id, &view, &doc) &&
+                   idx_doc_reader_get(m->doc_reader, held->views[view].segment, doc, &text, NULL) ==
+                       RC_OK &&
+                   ing_mapping_is_same(c->feed->mapping, mapped->doc.json, text);
+    return is_same ? ING_OUTCOME_UNCHANGED : ING_OUTCOME_APPLIED;
+}
+
 static void
 take_doc(void *arg, const bson_t *doc)
 {
@@ -295,8 +316,7 @@ take_doc(void *arg, const bson_t *doc)
             ing_writeback_note(c->m, &c->writeback, c->feed, doc, &mapped);
     }
     if (is_mapped && !c->is_scan)
-        *map_put(&c->seen, mapped.doc.id, NULL) =
-            mapped.n_bad ? ING_OUTCOME_PARTIAL : ING_OUTCOME_APPLIED;
+        *map_put(&c->seen, mapped.doc.id, NULL) = outcome_of(c, &mapped);
 }
 
 /* The emotes of a user that goes are let go. */

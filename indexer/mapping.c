@@ -278,12 +278,12 @@ ing_mapping_run(const struct ing_mapping *m, const bson_t *doc, const struct ing
     return RC_OK;
 }
 
-uint64_t
-ing_mapping_now(const struct ing_mapping *m, struct span json)
+/* Where the digits of the mapping time stand in a stored text; empty if it has none. */
+static struct span
+now_digits(const struct ing_mapping *m, struct span json)
 {
     for (uint32_t i = 0; i < m->schema->n_fields; i++) {
         const struct ing_rule *rule = &m->rules[i];
-        int64_t ms;
         if (rule->as != ING_AS_NOW)
             continue;
         /* No value holds this text: a quote inside one is escaped. */
@@ -294,7 +294,24 @@ ing_mapping_now(const struct ing_mapping *m, struct span json)
         size_t n = 0;
         while (n < text.n && text.p[n] >= '0' && text.p[n] <= '9')
             n++;
-        return span_i64(span_of(text.p, n), &ms) ? (uint64_t)ms : 0;
+        return span_of(text.p, n);
     }
-    return 0;
+    return span_of(json.p + json.n, 0);
+}
+
+uint64_t
+ing_mapping_now(const struct ing_mapping *m, struct span json)
+{
+    int64_t ms;
+    return span_i64(now_digits(m, json), &ms) ? (uint64_t)ms : 0;
+}
+
+bool
+ing_mapping_is_same(const struct ing_mapping *m, struct span a, struct span b)
+{
+    struct span a_now = now_digits(m, a), b_now = now_digits(m, b);
+    size_t n = (size_t)(a_now.p - a.p);
+    return a.n == b.n && a_now.n == b_now.n && n == (size_t)(b_now.p - b.p) &&
+           memcmp(a.p, b.p, n) == 0 &&
+           span_eq(span_from(a, n + a_now.n), span_from(b, n + b_now.n));
 }

@@ -108,5 +108,7 @@ MUST_USE enum rc ing_mapping_run(const struct ing_mapping *m, const bson_t *doc,
  * Mapped with it again, an unchanged document gives the same text. O(json).
  */
 uint64_t ing_mapping_now(const struct ing_mapping *m, struct span json);
+/* Whether two stored texts (not NULL) say the same but for when they were mapped. O(json). */
+bool ing_mapping_is_same(const struct ing_mapping *m, struct span a, struct span b);
 
 #endif

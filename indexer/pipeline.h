@@ -54,6 +54,7 @@ struct ing_feed { /* one collection of the profile */
 
 enum ing_outcome {      /* what became of a changed document */
     ING_OUTCOME_APPLIED, /* the index changed */
+    ING_OUTCOME_UNCHANGED, /* put again: the index held the same */
     ING_OUTCOME_ABSENT,  /* neither MongoDB nor the index has it */
     ING_OUTCOME_PARTIAL, /* indexed without fields that do not fit */
     ING_OUTCOME_BAD,     /* left out: see dead letters */
@@ -102,6 +103,7 @@ struct ing_status { /* under ing_mongo.lock */
     const char *lease; /* of write-back: static; NULL: not looked yet */
     uint64_t n_events, n_applied, n_bad;
     uint32_t position_s, position_i; /* cluster time up to which all is submitted; 0: unknown */
+    uint32_t whole_s;                /* the same, with all that follows from it */
 };
 
 struct ing_writeback_queue;

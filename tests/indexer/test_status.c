@@ -95,6 +95,12 @@ counts_events_by_operation_and_outcome(void **state)
     world_emote(&r, 2, "replaced", 1);
     assert_true(rig_settle(&r));
     assert_true(outcome(&r, "replace", "applied") == 1);
+    assert_true(outcome(&r, "update", "unchanged") == 0);
+    rig_command(&r, "{\"update\": \"emotes\", \"updates\": [{\"q\": {\"default_name\": \"changed\"},"
+                    " \"u\": {\"$set\": {\"of_no_concern\": 1}}}]}");
+    assert_true(rig_settle(&r));
+    assert_true(outcome(&r, "update", "unchanged") == 1);
+    assert_true(outcome(&r, "update", "applied") == 1);
     rig_command(&r,
                 "{\"update\": \"emotes\", \"updates\": [{\"q\": {\"default_name\": \"changed\"},"
                 " \"u\": {\"$set\": {\"default_name\": [1]}}}]}");
@@ -121,8 +127,8 @@ static void
 counts_every_event_once(void **state)
 {
     static const char *const operations[] = {"insert", "update", "replace", "delete"};
-    static const char *const outcomes[] = {"applied", "absent", "partial",
-                                           "bad",     "merged", "ignored"};
+    static const char *const outcomes[] = {"applied", "unchanged", "absent", "partial",
+                                           "bad",     "merged",    "ignored"};
     struct rig r;
     rig_init(&r, *state);
     rig_open(&r);
