@@ -1,4 +1,4 @@
-/* The lease documents: {_id: "writeback", holder, epoch, beat, told} in tailfin_lease. */
+/* The lease documents: {_id: "writeback", holder, epoch, beat, session, told} in tailfin_lease. */
 #include "indexer/lease.h"
 
 #include <stdio.h>
@@ -12,7 +12,9 @@ ing_lease_fini(struct ing_lease *l)
 {
     if (l->seen)
         bson_destroy(l->seen);
-    l->seen = NULL;
+    if (l->session)
+        bson_destroy(l->session);
+    l->seen = l->session = NULL;
 }
 
 static mongoc_collection_t *
@@ -110,6 +112,56 @@ update(struct ing_client *c, const bson_t *filter, const bson_t *change, const b
     return rc;
 }
 
+/* ---- transactions that nobody will end ---- */
+
+/*
+ * Ends what is open in a session (its lsid). Errors do not matter: the server
+ * ends it by itself, after 60 s.
+ */
+static void
+end_session(struct ing_client *c, const bson_t *lsid)
+{
+    bson_t command = BSON_INITIALIZER, sessions;
+    bson_append_array_begin(&command, "killSessions", -1, &sessions);
+    bson_append_document(&sessions, "0", -1, lsid);
+    bson_append_array_end(&command, &sessions);
+    (void)mongoc_client_command_simple(c->client, "admin", &command, NULL, NULL, NULL);
+    bson_destroy(&command);
+}
+
+/* A holder that died, or sleeps, may have left a transaction that keeps the lease from us. */
+static void
+end_session_seen(struct ing_lease *l, struct ing_client *c)
+{
+    bson_iter_t at;
+    const uint8_t *bytes;
+    uint32_t n;
+    bson_t lsid;
+    if (!l->seen || !bson_iter_init_find(&at, l->seen, "session") || !BSON_ITER_HOLDS_DOCUMENT(&at))
+        return;
+    bson_iter_document(&at, &n, &bytes);
+    if (bson_init_static(&lsid, bytes, n))
+        end_session(c, &lsid);
+}
+
+static bool
+is_session_told(const struct ing_lease *l, const struct ing_client *c)
+{
+    return l->session && c->session &&
+           bson_equal(l->session, mongoc_client_session_get_lsid(c->session));
+}
+
+/* The same of our own, from before the client was renewed. */
+static void
+end_session_before(struct ing_lease *l, struct ing_client *c)
+{
+    if (!l->session || is_session_told(l, c))
+        return;
+    end_session(c, l->session);
+    bson_destroy(l->session);
+    l->session = NULL;
+}
+
 /* Takes the lease that was last seen dead or free. */
 static enum rc
 take(struct ing_lease *l, struct ing_client *c, bool is_there, struct err *err)
@@ -119,11 +171,14 @@ take(struct ing_lease *l, struct ing_client *c, bool is_there, struct err *err)
                                     BCON_INT64(l->other_epoch), "beat", BCON_INT64(l->other_beat))
                          : BCON_NEW("_id", BCON_UTF8(l->id));
     bson_t *change = is_there ? BCON_NEW("$set", "{", "holder", BCON_UTF8(l->holder), "epoch",
-                                         BCON_INT64(l->other_epoch + 1), "beat", BCON_INT64(0), "}")
+                                         BCON_INT64(l->other_epoch + 1), "beat", BCON_INT64(0), "}",
+                                         "$unset", "{", "session", BCON_INT32(1), "}")
                               : BCON_NEW("$setOnInsert", "{", "holder", BCON_UTF8(l->holder),
                                          "epoch", BCON_INT64(1), "beat", BCON_INT64(0), "}");
     bson_t *opts = BCON_NEW("upsert", BCON_BOOL(!is_there));
     int64_t n;
+    if (l->other[0])
+        end_session_seen(l, c);
     enum rc rc = update(c, filter, change, opts, &n, err);
     /* An upsert may have matched someone who was faster: the next look tells. */
     if (!rc && n == 1 && is_there) {
@@ -180,19 +235,30 @@ set_if_held(struct ing_lease *l, struct ing_client *c, const bson_t *change, con
     return rc;
 }
 
+/* Outside of transactions: with what the others are to know. */
 static enum rc
-beat(struct ing_lease *l, struct ing_client *c, const bson_t *opts, int64_t *n, struct err *err)
+tell(struct ing_lease *l, struct ing_client *c, int64_t *n, struct err *err)
 {
-    bson_t *change = BCON_NEW("$inc", "{", "beat", BCON_INT64(1), "}");
-    if (l->told) {
-        bson_t set;
-        bson_append_document_begin(change, "$set", -1, &set);
+    bson_t *change = BCON_NEW("$inc", "{", "beat", BCON_INT64(1), "}"), set = BSON_INITIALIZER;
+    end_session_before(l, c);
+    if (c->session)
+        bson_append_document(&set, "session", -1, mongoc_client_session_get_lsid(c->session));
+    if (l->told)
         bson_append_document(&set, "told", -1, l->told);
-        bson_append_document_end(change, &set);
-    }
-    enum rc rc = set_if_held(l, c, change, opts, n, err);
+    if (bson_count_keys(&set) > 0)
+        bson_append_document(change, "$set", -1, &set);
+    enum rc rc = set_if_held(l, c, change, NULL, n, err);
+    if (!rc && c->session && !l->session)
+        l->session = bson_copy(mongoc_client_session_get_lsid(c->session));
+    bson_destroy(&set);
     bson_destroy(change);
     return rc;
+}
+
+static enum rc
+lost(struct err *err)
+{
+    return err_set(err, RC_CONFLICT, "another sidecar has the lease now");
 }
 
 enum rc
@@ -207,13 +273,23 @@ ing_lease_keep(struct ing_lease *l, struct ing_client *c, struct err *err)
     if (!l->holder[0])
         make_holder(l);
     if (l->state == ING_LEASE_HELD)
-        rc = beat(l, c, NULL, &n, err);
+        rc = tell(l, c, &n, err);
     /* Twice: a lease that was made just now is seen by the second look. */
     for (int i = 0; i < 2 && !rc && l->state != ING_LEASE_HELD; i++)
         rc = watch(l, c, err);
     if (!rc)
         l->looked_us = now_us;
     return rc;
+}
+
+enum rc
+ing_lease_prepare(struct ing_lease *l, struct ing_client *c, struct err *err)
+{
+    int64_t n = 0;
+    if (is_session_told(l, c))
+        return RC_OK;
+    enum rc rc = tell(l, c, &n, err);
+    return !rc && n == 0 ? lost(err) : rc;
 }
 
 enum rc
@@ -225,10 +301,12 @@ ing_lease_beat(struct ing_lease *l, struct ing_client *c, struct err *err)
     enum rc rc = RC_OK;
     if (!mongoc_client_session_append(c->session, &opts, &error))
         rc = ing_source_error(&error, "using a session", err);
+    bson_t *change = BCON_NEW("$inc", "{", "beat", BCON_INT64(1), "}");
     if (!rc)
-        rc = beat(l, c, &opts, &n, err);
+        rc = set_if_held(l, c, change, &opts, &n, err);
     if (!rc && n == 0)
-        rc = err_set(err, RC_CONFLICT, "another sidecar has the lease now");
+        rc = lost(err);
+    bson_destroy(change);
     bson_destroy(&opts);
     return rc;
 }

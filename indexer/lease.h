@@ -4,8 +4,12 @@
  * Every batch of write-backs is a transaction that also moves the lease's beat,
  * filtered by holder and epoch, so a holder that was asleep and lost the lease
  * cannot write. No clocks are compared between machines: a lease is dead when
- * its beat has not moved for TTL by the watcher's own clock. Private to
- * indexer/.
+ * its beat has not moved for TTL by the watcher's own clock.
+ *
+ * A transaction that its holder does not end (killed, paused, cut off) would
+ * keep everybody from the document until the server ends it, after 60 s. So
+ * the document names the session before it is used, and who comes next ends
+ * what is open in it. Private to indexer/.
  */
 #ifndef TAILFIN_INDEXER_LEASE_H
 #define TAILFIN_INDEXER_LEASE_H
@@ -33,6 +37,7 @@ struct ing_lease {
     uint64_t other_boot_us; /* when it last moved */
     uint64_t looked_us;     /* boot clock before the last look or renewal */
     bool was_dead; /* taken from a holder that died: its last requests may still be on their way */
+    bson_t *session; /* ours, as the document has it; NULL: it has none */
     bson_t *seen;  /* the document as it was last looked at; NULL: never. ing_lease_fini */
 };
 
@@ -42,6 +47,11 @@ void ing_lease_fini(struct ing_lease *l);
 
 /* Looks, takes over or renews, if it is due. RC_UNREACHABLE leaves the state as it was. */
 MUST_USE enum rc ing_lease_keep(struct ing_lease *l, struct ing_client *c, struct err *err);
+/*
+ * Before a transaction of the client's session: makes sure that the document
+ * names it. RC_CONFLICT as below, RC_UNREACHABLE. Seldom has anything to do.
+ */
+MUST_USE enum rc ing_lease_prepare(struct ing_lease *l, struct ing_client *c, struct err *err);
 /*
  * Inside the session's open transaction: moves the beat. RC_CONFLICT if the
  * lease was lost (then it is watched), RC_UNREACHABLE.

@@ -201,11 +201,16 @@ write_bulk(struct back *b, const struct ing_writeback_item **at, size_t max, siz
     if (rc)
         return rc;
     session = b->client.session;
-    for (*n = 0; end && end->feed == (*at)->feed && *n < max; end = end->next)
-        (*n)++;
+    *n = 0;
+    rc = ing_lease_prepare(&b->lease, &b->client, err);
+    if (rc)
+        return rc;
     if (!mongoc_client_session_start_transaction(session, b->transaction, &error))
         return ing_source_error(&error, "starting a transaction", err);
     rc = ing_lease_beat(&b->lease, &b->client, err);
+    /* Behind the beat: only then a conflict is one about documents. */
+    for (; !rc && end && end->feed == (*at)->feed && *n < max; end = end->next)
+        (*n)++;
     struct ing_stats *stats = b->m->stats;
     const struct ing_stats_items items = {*at, end, b->event_s};
     if (!rc && stats)
@@ -264,7 +269,7 @@ write_list(struct back *b, const struct ing_writeback_list *list)
         }
         if (rc == RC_CONFLICT || is_refused(b, &err))
             return;
-        if (err.sys == WRITE_CONFLICT) {
+        if (err.sys == WRITE_CONFLICT && n > 0) {
             max = max > 1 ? max / 2 : 1;
             if (n == 1)
                 at = at->next;

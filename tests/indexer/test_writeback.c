@@ -254,6 +254,54 @@ a_late_holder_is_fenced(void **state)
     rig_fini(&r);
 }
 
+/* A transaction on the lease, in a session of ours, as a holder leaves it that dies. */
+static mongoc_client_session_t *
+hold_lease(struct rig *r)
+{
+    bson_error_t error;
+    bson_t opts = BSON_INITIALIZER, *all = bson_new(), set;
+    bson_t *beat = BCON_NEW("$inc", "{", "beat", BCON_INT64(1), "}"), *take = bson_new();
+    mongoc_collection_t *c = mongoc_database_get_collection(r->db, "tailfin_lease");
+    mongoc_client_session_t *session = mongoc_client_start_session(r->client, NULL, &error);
+    must(session);
+    bson_append_document_begin(take, "$set", -1, &set);
+    bson_append_utf8(&set, "holder", -1, "someone", -1);
+    bson_append_int64(&set, "epoch", -1, 77);
+    bson_append_document(&set, "session", -1, mongoc_client_session_get_lsid(session));
+    bson_append_document_end(take, &set);
+    must(mongoc_collection_update_one(c, all, take, NULL, NULL, &error));
+    must(mongoc_client_session_start_transaction(session, NULL, &error));
+    must(mongoc_client_session_append(session, &opts, &error));
+    must(mongoc_collection_update_one(c, all, beat, &opts, NULL, &error));
+    mongoc_collection_destroy(c);
+    bson_destroy(&opts);
+    bson_destroy(take);
+    bson_destroy(beat);
+    bson_destroy(all);
+    return session;
+}
+
+/* The server would end the transaction after 60 s only; the next holder does it. */
+static void
+a_dead_holders_transaction_is_ended(void **state)
+{
+    struct rig r;
+    rig_init(&r, *state);
+    r.writeback = ING_WRITEBACK_FULL;
+    world_emotes(&r, 0, 10);
+    rig_open(&r);
+    assert_true(rig_wait_ready(&r) && wait_for(&r, "emotes", is_marked, 10));
+    mongoc_client_session_t *dead = hold_lease(&r);
+    world_emote(&r, 3, "changed", 1);
+    uint64_t began_us = clock_us();
+    assert_true(wait_for(&r, "emotes", is_marked, 9));
+    assert_true(wait_for(&r, "tailfin_lease", "{\"holder\": {\"$ne\": \"someone\"}}", 1));
+    assert_true(clock_us() - began_us < 25000000);
+    mongoc_client_session_destroy(dead);
+    assert_true(wait_for(&r, "emotes", is_marked, 10));
+    rig_fini(&r);
+}
+
 int
 main(void)
 {
@@ -264,6 +312,7 @@ main(void)
         cmocka_unit_test(never_marks_what_changed_meanwhile),
         cmocka_unit_test(only_one_sidecar_writes),
         cmocka_unit_test(a_late_holder_is_fenced),
+        cmocka_unit_test(a_dead_holders_transaction_is_ended),
         cmocka_unit_test(sweeps_what_nobody_told_it),
     };
     return cmocka_run_group_tests(tests, start, stop);
