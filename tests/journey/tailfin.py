@@ -113,7 +113,7 @@ class Tailfin:
         if self.process:
             self.process.kill()
             self.process.wait()
-            left = glob.glob(f'/dev/shm/*{self.process.pid}*')
+            left = glob.glob(f'/dev/shm/*[!0-9]{self.process.pid}')
             self.process = None
             check(not left, f'a killed process leaves {left}')
 
