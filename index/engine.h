@@ -46,6 +46,7 @@ struct idx_writer { /* all of it belongs to the writer thread */
     uint64_t publish_at_us;
     bool is_hurried, is_all_due; /* at once; quiet generations too */
     uint64_t quiet_from;         /* first ticket with something in a quiet generation; 0: none */
+    uint64_t shown;              /* ticket up to which all that anybody reads is visible */
     /* When to commit. */
     uint64_t commit_at_us, commit_retry_us, commit_backoff_us;
     struct idx_commit *commit; /* running; NULL: none */

@@ -139,7 +139,8 @@ idx_publish(struct idx *idx, enum idx_scope scope)
 
     if (scope == IDX_ALL)
         w->quiet_from = 0;
-    w->tickets.visible = w->quiet_from ? w->quiet_from - 1 : w->tickets.applied;
+    w->shown = w->tickets.applied;
+    w->tickets.visible = w->quiet_from ? w->quiet_from - 1 : w->shown;
     w->publish_at_us = UINT64_MAX;
     w->is_hurried = w->is_all_due = false;
 }

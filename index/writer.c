@@ -188,12 +188,11 @@ publish(struct idx *idx)
 {
     struct idx_writer *w = &idx->writer;
     const struct idx_tickets *t = &w->tickets;
-    /* A wish or a hurried batch: everything that waits goes with it, if it is applied by now. */
     bool is_wanted = w->news.want_visible > t->visible && w->news.want_visible <= t->applied;
-    if (is_wanted || (w->is_hurried && !w->batches))
+    if (is_wanted) /* everything that waits goes with it, if it is applied by now */
         idx_publish(idx, IDX_ALL);
-    else if (clock_us() >= w->publish_at_us)
-        idx_publish(idx, w->is_hurried ? IDX_ALL : IDX_NAMED);
+    else if ((w->is_hurried && !w->batches) || clock_us() >= w->publish_at_us)
+        idx_publish(idx, IDX_NAMED);
 }
 
 /* ---- commit ---- */
@@ -259,7 +258,7 @@ report(struct idx *idx)
     if (w->news.wants_one_segment && is_at_rest && idx_is_one_segment(idx))
         idx_grant(idx, RC_OK, NULL);
     idx_inbox_report(&idx->inbox, w->tickets, is_full(idx));
-    call_back(&w->visibles, w->tickets.visible, RC_OK);
+    call_back(&w->visibles, w->shown, RC_OK);
     call_back(&w->durables, w->tickets.durable, RC_OK);
 }
 

@@ -120,13 +120,17 @@ void idx_batch_entry(struct idx_batch *b, struct span kind, struct span key, str
 void idx_batch_state(struct idx_batch *b, struct span name, struct span value);
 
 /*
- * Called by the writer thread, after the batch is visible, and after it is
- * durable. Short and never blocking. RC_STOPPED if the index closed before.
+ * Called by the writer thread, after the batch is visible (but for what it put
+ * into generations that nobody reads yet), and after it is durable. Short and
+ * never blocking. RC_STOPPED if the index closed before.
  */
 typedef void idx_batch_done(void *arg, enum rc rc);
 void idx_batch_on_visible(struct idx_batch *b, idx_batch_done *done, void *arg);
 void idx_batch_on_durable(struct idx_batch *b, idx_batch_done *done, void *arg);
-/* Publish as soon as it is applied instead of waiting for refresh_us (group what you can). */
+/*
+ * Publish as soon as it is applied instead of waiting for refresh_us (group
+ * what you can). Not what is put into generations that nobody reads yet.
+ */
 void idx_batch_hurry(struct idx_batch *b);
 
 /*

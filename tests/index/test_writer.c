@@ -268,6 +268,45 @@ test_quiet_generation_waits(void **state)
     kit_expect(w->idx, w->m);
 }
 
+/* Changes beside a bulk load are shown at once, and do not cut what is loaded into small pieces. */
+static void
+test_hurry_leaves_the_quiet_alone(void **state)
+{
+    struct kit_world *w = *state;
+    struct idx_options slow = {.commit_us = 3600000000};
+    kit_close(w->idx);
+    fs_close(w->fs);
+    w->fs = kit_fs(w->dir);
+    w->idx = kit_open(w->fs, &slow);
+    uint32_t live = kit_world_make(w, 1), aside = idx_new_uid(w->idx);
+    struct idx_batch *b = idx_batch_new();
+    kit_create(w->m, b, aside, 0);
+    kit_submit(w->idx, &b, IDX_VISIBLE);
+    struct told told = {0};
+    struct idx_reader *r = idx_reader_new(w->idx);
+    uint64_t ticket = 0;
+    for (uint32_t i = 0; i < 5; i++) {
+        b = idx_batch_new();
+        kit_put(w->m, b, aside, i, 1, ++w->seq);
+        kit_put(w->m, b, live, i, 1, ++w->seq);
+        idx_batch_on_visible(b, tell_visible, &told);
+        idx_batch_hurry(b);
+        ticket = idx_submit(w->idx, &b);
+        assert_int_equal(idx_wait(w->idx, ticket, IDX_APPLIED, WAIT_US), RC_OK);
+        clock_sleep_us(20000);
+    }
+    const struct idx_snapshot *s = idx_reader_begin(r);
+    assert_int_equal(idx_snapshot_find_uid(s, live)->n_docs, 5);
+    assert_int_equal(idx_snapshot_find_uid(s, aside)->n_docs, 0);
+    assert_int_equal(told.n_visible, 5);
+    idx_reader_end(r);
+    assert_int_equal(idx_wait(w->idx, ticket, IDX_VISIBLE, WAIT_US), RC_OK); /* on demand */
+    assert_int_equal(idx_snapshot_find_uid(idx_reader_begin(r), aside)->n_views, 1);
+    idx_reader_end(r);
+    idx_reader_free(r);
+    kit_expect(w->idx, w->m);
+}
+
 static void
 test_alter_appends_fields(void **state)
 {
@@ -433,6 +472,7 @@ main(void)
         TEST(test_state_is_durable_state),
         TEST(test_callbacks),
         TEST(test_quiet_generation_waits),
+        TEST(test_hurry_leaves_the_quiet_alone),
         TEST(test_alter_appends_fields),
         TEST(test_merge_all),
         TEST(test_wait),
