@@ -23,6 +23,7 @@
 #include "indexer/pipeline.h"
 
 #include "base/clock.h"
+#include "base/thread.h"
 
 #include "indexer/stats.h"
 
@@ -51,6 +52,7 @@ apply_main(void *arg)
 {
     struct ing_mongo *m = arg;
     (void)pthread_setname_np(pthread_self(), "mongo-apply"); /* for top and gdb only */
+    thread_step_back(THREAD_STEPS_FEED);
     struct ing_round round = {0};
     bool is_open = await_position(m);
     if (is_open)

@@ -7,6 +7,7 @@
 #include "indexer/pipeline.h"
 
 #include "base/clock.h"
+#include "base/thread.h"
 
 #include "indexer/event.h"
 #include "indexer/origin.h"
@@ -274,6 +275,7 @@ ing_stream_main(void *arg)
     struct stream s = {.m = arg};
     struct ing_mongo *m = s.m;
     (void)pthread_setname_np(pthread_self(), "mongo-stream"); /* for top and gdb only */
+    thread_step_back(THREAD_STEPS_FEED);
     if (m->options.metrics)
         s.metrics = metrics_block(m->options.metrics);
     ing_position_copy(&s.position, &m->start);
