@@ -151,7 +151,6 @@ merge_bytes(struct idx_fold *f, const atomic_bool *is_cancelled, struct buf *out
                                       .n = f->n,
                                       .schema = &f->schema->c,
                                       .is_cancelled = is_cancelled,
-                                      .is_read = f->is_read,
                                       .is_compressed = f->file != 0};
     return idx_segment_merge_apart(&job, out, aparts, err);
 }
@@ -171,6 +170,20 @@ merge(struct idx_fold *f, struct fs *fs, const atomic_bool *is_cancelled, struct
     return rc;
 }
 
+/* So that no reader has to do it at first use. */
+static enum rc
+check(struct idx_fold *f, struct fs *fs, struct err *err)
+{
+    enum rc rc = idx_segment_check(f->result, err);
+    if (rc == RC_OK)
+        return RC_OK;
+    if (f->file)
+        idx_file_remove(fs, f->file);
+    idx_segment_free(f->result);
+    f->result = NULL;
+    return rc;
+}
+
 enum rc
 idx_fold_run(struct idx_fold *f, struct fs *fs, const atomic_bool *is_cancelled, struct err *err)
 {
@@ -180,9 +193,7 @@ idx_fold_run(struct idx_fold *f, struct fs *fs, const atomic_bool *is_cancelled,
         rc = write_and_map(f, fs, idx_segment_bytes(f->from[0].seg->segment), &none, err);
     else
         rc = merge(f, fs, is_cancelled, err);
-    if (rc == RC_OK && f->is_read)
-        idx_segment_warm(f->result);
-    return rc;
+    return rc == RC_OK && f->is_read ? check(f, fs, err) : rc;
 }
 
 /* ---- installing: the writer thread ---- */

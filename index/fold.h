@@ -16,7 +16,7 @@ struct idx_fold {
     struct idx_schema *schema; /* of the result; a reference */
     size_t n;
     struct idx_part *from; /* n, with references: segments and live words as they were planned */
-    bool is_read;          /* by others than the feeder: what is mapped is kept at hand */
+    bool is_read;          /* by others than the feeder: the result is checked for them */
     bool is_straight;      /* one input, whose bytes are the result */
     bool is_installed;
     struct idx_merge_input *inputs; /* n; with new_doc, which idx_fold_run fills */

@@ -7,18 +7,38 @@
 #include "index/field.h"
 #include "index/order.h"
 
+/*
+ * What was read once for the merge does not stay in memory beside its result.
+ * Searches that go on find it in the page cache.
+ */
+static void
+forget(const struct idx_segment *s, struct span bytes)
+{
+    if (idx_segment_is_mapped(s))
+        fs_forget(bytes);
+}
+
+/* Those of a field; UINT32_MAX: of none, which are documents, ids and sequences. */
+static void
+forget_sections(const struct idx_merge *m, uint32_t field)
+{
+    for (size_t i = 0; i < m->n; i++) {
+        const struct idx_segment *s = m->inputs[i].segment;
+        for (uint32_t j = 0; j < s->n_sections; j++)
+            if (s->sections[j].field == field)
+                forget(s, s->sections[j].bytes);
+    }
+}
+
 /* Everything is read, so everything is checked first (blocks of documents: as they are read). */
 static enum rc
 check_inputs(const struct idx_merge *m, struct err *err)
 {
     for (size_t i = 0; i < m->n; i++) {
         const struct idx_segment *s = m->inputs[i].segment;
-        for (uint32_t j = 0; j < s->n_sections; j++)
-            if (s->sections[j].kind != SEG_DOC_BYTES && !idx_section_good(&s->sections[j]))
-                return err_set(err, RC_CORRUPT,
-                               "section %u of a segment to be merged fails its "
-                               "checksum",
-                               j);
+        enum rc rc = idx_segment_check(s, err);
+        if (rc != RC_OK)
+            return rc;
         if (s->n_fields > m->schema->n_fields)
             return err_set(err, RC_INVALID,
                            "a segment to be merged has more fields than the schema");
@@ -103,17 +123,6 @@ merge_block(struct doc_merge *w, const struct idx_merge_input *in, uint32_t i, s
     return rc;
 }
 
-/*
- * What was read once for the merge does not stay in memory beside its result:
- * documents, and all the rest where nobody else reads it.
- */
-static void
-forget(const struct idx_merge *m, const struct idx_merge_input *in)
-{
-    if (idx_segment_is_mapped(in->segment))
-        fs_forget(m->is_read ? in->segment->docs.bytes : idx_segment_bytes(in->segment));
-}
-
 static enum rc
 merge_docs(struct idx_merge *m, struct err *err)
 {
@@ -127,7 +136,7 @@ merge_docs(struct idx_merge *m, struct err *err)
             if (rc == RC_OK && idx_merge_is_cancelled(m))
                 rc = err_set(err, RC_STOPPED, "the merge was cancelled");
         }
-        forget(m, &m->inputs[i]);
+        forget(m->inputs[i].segment, m->inputs[i].segment->docs.bytes);
     }
     if (rc == RC_OK)
         rc = idx_docs_flush(&w.out, m->layout.out, err);
@@ -208,10 +217,10 @@ merge_all(struct idx_merge *m, struct err *err)
     if (m->schema->tie == SCH_TIE_SEQ)
         merge_seqs(m);
     rc = merge_ids(m, err);
+    forget_sections(m, UINT32_MAX);
     for (uint32_t i = 0; rc == RC_OK && i < m->schema->n_fields; i++) {
         rc = merge_field(m, i, err);
-        for (size_t k = 0; k < m->n && !m->is_read; k++)
-            forget(m, &m->inputs[k]);
+        forget_sections(m, i);
     }
     if (rc == RC_OK)
         idx_orders_write(&m->layout, m->schema, m->n_docs);
@@ -223,7 +232,7 @@ idx_segment_merge(const struct idx_merge_input *inputs, size_t n,
                   const struct sch_collection *schema, const atomic_bool *is_cancelled,
                   struct buf *out, struct err *err)
 {
-    const struct idx_merge_job job = {inputs, n, schema, is_cancelled, true, true};
+    const struct idx_merge_job job = {inputs, n, schema, is_cancelled, true};
     return idx_segment_merge_apart(&job, out, NULL, err);
 }
 
@@ -235,7 +244,6 @@ idx_segment_merge_apart(const struct idx_merge_job *job, struct buf *out, struct
                           .n = job->n,
                           .schema = job->schema,
                           .is_cancelled = job->is_cancelled,
-                          .is_read = job->is_read,
                           .is_compressed = job->is_compressed};
     size_t start = out->n;
     enum rc rc = check_inputs(&m, err);

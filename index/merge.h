@@ -10,7 +10,7 @@ struct idx_merge {
     size_t n;
     const struct sch_collection *schema;
     const atomic_bool *is_cancelled; /* may be NULL */
-    bool is_read, is_compressed;     /* struct idx_merge_job */
+    bool is_compressed;              /* struct idx_merge_job */
     struct idx_layout layout;
     struct idx_terms_out out; /* used again from field to field */
     uint32_t n_docs;          /* of the result */

@@ -5,6 +5,7 @@
  * generation has at most one merge, all together n_merge_threads.
  */
 #include "base/clock.h"
+#include "base/heap.h"
 
 #include "index/choice.h"
 #include "index/engine.h"
@@ -13,6 +14,9 @@
 /* DISK: beside the merged file, so much stays free for commits and the log. */
 enum { BACKOFF_US = 1000000, BACKOFF_MAX_US = 60000000, DISK_BYTES = 64 << 20 };
 
+/* A merge of so much takes long enough for the allocator to be tidied before and after. */
+enum { TIDY_BYTES_MIN = 64 << 20 };
+
 struct merge {
     struct idx_job job;
     struct idx_fold *fold;
@@ -20,12 +24,24 @@ struct merge {
     struct err err;
 };
 
+/*
+ * What commits have freed, and the allocator keeps, would stand in memory
+ * beside a large result; what the merge has freed, for ever after.
+ */
 static void
 run(struct idx_job *job)
 {
     struct merge *m = (struct merge *)job;
     struct idx *idx = job->idx;
+    uint64_t n_bytes = 0;
+    for (size_t i = 0; i < m->fold->n; i++)
+        n_bytes += m->fold->from[i].seg->n_bytes;
+    bool is_large = n_bytes >= TIDY_BYTES_MIN;
+    if (is_large)
+        heap_trim();
     m->rc = idx_fold_run(m->fold, idx->fs, &idx->is_cancelled, &m->err);
+    if (is_large)
+        heap_trim();
 }
 
 static void

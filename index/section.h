@@ -31,15 +31,20 @@ struct idx_section {
 /* The slow path of idx_section_good. Any thread; two may do the same work. Cost: one XXH3. */
 bool idx_section_check(struct idx_section *s);
 
+/* Was it found good before? */
+static inline bool
+idx_section_is_checked(const struct idx_section *s)
+{
+    return atomic_load_explicit(&s->state, memory_order_acquire) == IDX_SECTION_GOOD;
+}
+
 /* True if the contents may be read; s may be NULL (false). */
 static inline bool
 idx_section_good(struct idx_section *s)
 {
     if (!s)
         return false;
-    if (atomic_load_explicit(&s->state, memory_order_acquire) == IDX_SECTION_GOOD)
-        return true;
-    return idx_section_check(s);
+    return idx_section_is_checked(s) || idx_section_check(s);
 }
 
 #endif

@@ -248,12 +248,20 @@ idx_segment_free(struct idx_segment *s)
     free(s);
 }
 
-void
-idx_segment_warm(struct idx_segment *s)
+enum rc
+idx_segment_check(const struct idx_segment *s, struct err *err)
 {
-    for (uint32_t i = 0; i < s->n_sections; i++)
-        if (s->sections[i].kind != SEG_DOC_BYTES)
-            (void)idx_section_good(&s->sections[i]); /* remembered by the section */
+    for (uint32_t i = 0; i < s->n_sections; i++) {
+        struct idx_section *section = &s->sections[i];
+        if (section->kind == SEG_DOC_BYTES || idx_section_is_checked(section))
+            continue;
+        bool is_good = idx_section_check(section); /* which remembers it */
+        if (s->fs)
+            fs_forget(section->bytes);
+        if (!is_good)
+            return err_set(err, RC_CORRUPT, "section %u of a segment fails its checksum", i);
+    }
+    return RC_OK;
 }
 
 /* ---- what it holds ---- */

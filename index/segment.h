@@ -29,10 +29,12 @@ MUST_USE enum rc idx_segment_open_map(struct fs *fs, struct fs_map *take_map,
                                       struct err *err);
 void idx_segment_free(struct idx_segment *s); /* NULL allowed */
 /*
- * Does now what would be done at first use, but for stored documents: checks
- * every section, which brings it into memory. Any thread. O(bytes).
+ * Does now what would be done at first use: checks every section but stored
+ * documents, whose blocks carry their own sums. Mapped bytes are then in the
+ * page cache and do not count as memory of this process. RC_CORRUPT with the
+ * first that fails. Any thread. O(bytes not checked yet).
  */
-void idx_segment_warm(struct idx_segment *s);
+MUST_USE enum rc idx_segment_check(const struct idx_segment *s, struct err *err);
 /* All checksums and every structural invariant; report gets each finding. */
 MUST_USE enum rc idx_segment_verify(const struct idx_segment *s,
                                     void (*report)(void *arg, const char *finding), void *arg);
@@ -91,7 +93,6 @@ struct idx_merge_job { /* as the parameters of idx_segment_merge */
     size_t n;
     const struct sch_collection *schema;
     const atomic_bool *is_cancelled;
-    bool is_read;       /* the inputs, by others meanwhile: their maps stay at hand */
     bool is_compressed; /* the result: zstd for stored documents, but raw for short-lived RAM */
 };
 MUST_USE enum rc idx_segment_merge_apart(const struct idx_merge_job *job, struct buf *out,

@@ -66,16 +66,35 @@ ram_bytes(const struct idx_writer *w, bool is_quiet)
     return n;
 }
 
+/* Of what is read: segments that no commit has written yet, and fresh documents. */
+static uint64_t
+read_ram_bytes(const struct idx_catalog *c)
+{
+    uint64_t n = 0;
+    for (size_t i = 0; i < c->n; i++) {
+        const struct idx_generation *g = c->generations[i];
+        if (idx_generation_is_quiet(g))
+            continue;
+        n += idx_fresh_n_bytes(&g->fresh);
+        for (size_t k = 0; k < g->n_parts; k++)
+            n += g->parts[k].seg->file ? 0 : g->parts[k].seg->n_bytes;
+    }
+    return n;
+}
+
 /*
  * Far more in RAM than is wanted: commits cannot keep up, or fail. Nothing is
  * applied then until one has worked, the inbox fills and submitters wait. Not
- * while closing, which has to come to an end.
+ * while closing, which has to come to an end. Bulk loads may have more: they
+ * go on while a commit writes what it has captured, and are over soon.
  */
 static bool
 is_full(const struct idx *idx)
 {
     const struct idx_writer *w = &idx->writer;
-    return !w->news.is_closing && ram_bytes(w, true) >= 4 * idx->options.ram_bytes_max;
+    uint64_t bytes_max = idx->options.ram_bytes_max;
+    return !w->news.is_closing &&
+           (read_ram_bytes(&w->catalog) >= 2 * bytes_max || ram_bytes(w, true) >= 4 * bytes_max);
 }
 
 static uint64_t

@@ -13,6 +13,7 @@
 #include "index/layout.h"
 #include "index/parts.h"
 #include "tests/index/corpus.h"
+#include "tests/support/scratch.h"
 
 struct parts { /* of a corpus, with liveness */
     struct idx_merge_input inputs[12];
@@ -108,7 +109,7 @@ check_apart(const struct parts *p, const struct corpus *c, struct span expected)
     struct idx_aparts aparts = {0};
     struct err err = {0};
     size_t at = 0, n = 0;
-    const struct idx_merge_job job = {p->inputs, p->n, &c->schema, NULL, false, true};
+    const struct idx_merge_job job = {p->inputs, p->n, &c->schema, NULL, true};
     if (idx_segment_merge_apart(&job, &out, &aparts, &err) != RC_OK)
         fail_msg("%s", err.text);
     for (size_t i = 0; i < aparts.n; i++) {
@@ -252,6 +253,79 @@ test_cancel(void **state)
     corpus_fini(&c);
 }
 
+/* ---- memory ---- */
+
+/* The same segment from a file of that name. */
+static void
+map_input(struct idx_merge_input *in, struct fs *fs, const char *name,
+          const struct sch_collection *schema)
+{
+    struct fs_map map;
+    struct idx_segment *mapped;
+    union {
+        const struct idx_segment *borrowed;
+        struct idx_segment *owned;
+    } before = {in->segment};
+    assert_int_equal(fs_write(fs, name, idx_segment_bytes(in->segment), NULL), RC_OK);
+    assert_int_equal(fs_map(fs, name, &map, NULL), RC_OK);
+    assert_int_equal(idx_segment_open_map(fs, &map, schema, &mapped, NULL), RC_OK);
+    in->segment = mapped;
+    idx_segment_free(before.owned);
+}
+
+/* Bytes of mapped files with this in their path that count as memory of this process. */
+static uint64_t
+resident_bytes(const char *part)
+{
+    char line[1024];
+    bool is_ours = false;
+    uint64_t n = 0;
+    unsigned long long begin, end, kb;
+    FILE *f = fopen("/proc/self/smaps", "r");
+    assert_non_null(f);
+    while (fgets(line, sizeof line, f)) {
+        if (sscanf(line, "%llx-%llx", &begin, &end) == 2)
+            is_ours = strstr(line, part) != NULL;
+        if (is_ours && sscanf(line, "Rss: %llu", &kb) == 1)
+            n += kb << 10;
+    }
+    assert_int_equal(fclose(f), 0);
+    return n;
+}
+
+/* What a merge has read of files, and what was checked of one, is in the page cache only. */
+static void
+test_memory(void **state)
+{
+    struct rng rng = rng_new();
+    struct corpus c;
+    struct parts p = {.kept = xmalloc(3000 * sizeof(uint32_t))};
+    struct fs *fs;
+    struct buf out = {0};
+    char *dir = scratch_new();
+    (void)state;
+    corpus_init(&c, &rng, 3000, CORPUS_ULIDS, SCH_TIE_ID);
+    assert_int_equal(fs_open_host(dir, &fs, NULL), RC_OK);
+    add_part(&p, &c, 0, 1500, 100);
+    add_part(&p, &c, 1500, 3000, 90);
+    map_input(&p.inputs[0], fs, "a.seg", &c.schema);
+    map_input(&p.inputs[1], fs, "b.seg", &c.schema);
+    uint64_t n_bytes = p.inputs[0].segment->bytes.n + p.inputs[1].segment->bytes.n;
+    assert_true(n_bytes > 4 << 20);
+
+    assert_int_equal(idx_segment_check(p.inputs[0].segment, NULL), RC_OK);
+    assert_true(resident_bytes("/a.seg") < n_bytes / 8);
+    assert_int_equal(idx_segment_merge(p.inputs, 2, &c.schema, NULL, &out, NULL), RC_OK);
+    assert_true(resident_bytes(dir) < n_bytes / 4);
+    struct idx_segment *s = segment_of(&out, &c.schema);
+    corpus_check(&c, s, p.kept, p.n_kept);
+    idx_segment_free(s);
+    parts_fini(&p);
+    corpus_fini(&c);
+    fs_close(fs);
+    scratch_free(dir);
+}
+
 int
 main(void)
 {
@@ -260,6 +334,7 @@ main(void)
         cmocka_unit_test(test_merge_again),
         cmocka_unit_test(test_merge_with_grown_schema),
         cmocka_unit_test(test_cancel),
+        cmocka_unit_test(test_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
