@@ -133,10 +133,12 @@ def differences(server, shell, kinds=None, with_edges=True):
 
 
 def settle(server, shell, timeout=60, kinds=None, with_edges=True):
-    """Waits until index and MongoDB agree; the differences that are left after the timeout."""
+    """Waits until index and MongoDB agree; the differences that are left after the timeout. What a comparison met that
+    began before it may have been in flight: of a large world one takes longer than the timeout."""
     end = time.monotonic() + timeout
     while True:
+        began = time.monotonic()
         left = differences(server, shell, kinds, with_edges)
-        if not left or time.monotonic() > end:
+        if not left or began > end:
             return left
         time.sleep(0.5)

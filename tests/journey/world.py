@@ -18,7 +18,20 @@ def every_optional_field(application):
     application.fate = None
 
 
+def await_applied(server, until_s, timeout=300):
+    """Everything that MongoDB did before that second is in the index: a comparison of a large world takes minutes, and
+    would be made in vain."""
+    end = time.monotonic() + timeout
+    while True:
+        source = server.ask('GET', '/admin/status')[1]['source']
+        if time.time() - source['lag_s'] > until_s + 1 and not source['cascades']:
+            return
+        check(time.monotonic() < end, f'behind by more than {timeout} s')
+        time.sleep(.5)
+
+
 def agree(server, shell, what):
+    await_applied(server, time.time())
     begin = time.monotonic()
     left = seventv.settle(server, shell, 120)
     check(not left, f'{what}: {len(left)} differences:\n' + '\n'.join(left[:10]))
