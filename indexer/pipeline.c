@@ -276,6 +276,7 @@ save(struct ing_mongo *m, const struct ing_round *r)
     s->position_s = time_s;
     s->position_i = time_i;
     pthread_mutex_unlock(&m->lock);
+    s->whole_s = ing_resume_whole_s(&m->resume);
     ing_status_update(m);
     if (has_work)
         metrics_observe(m->apply_metrics, M_ROUND_TIME, now_us - r->taken_us);

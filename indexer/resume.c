@@ -48,6 +48,18 @@ ing_resume_cascade(struct ing_resume *r, enum ing_cascade_kind kind, struct span
     struct ing_cascade *c = &r->cascades[r->n_cascades++];
     *c = (struct ing_cascade){.kind = kind};
     buf_put_span(&c->key, key);
+    uint32_t time_i;
+    (void)ing_position_time(&r->position, &c->since_s, &time_i); /* else 0 */
+}
+
+uint32_t
+ing_resume_whole_s(const struct ing_resume *r)
+{
+    uint32_t whole_s = 0, time_i;
+    (void)ing_position_time(&r->position, &whole_s, &time_i); /* else 0 */
+    for (size_t i = 0; i < r->n_cascades; i++)
+        whole_s = r->cascades[i].since_s < whole_s ? r->cascades[i].since_s : whole_s;
+    return whole_s;
 }
 
 void
@@ -211,7 +223,9 @@ read_cascades(const bson_iter_t *cascades, struct ing_resume *out)
         get_binary_of(&item, "key", &key);
         if (kind < ING_CASCADE_KIND_N) {
             ing_resume_cascade(out, (enum ing_cascade_kind)kind, buf_span(&key));
-            get_binary_of(&item, "at", &out->cascades[out->n_cascades - 1].at);
+            struct ing_cascade *c = &out->cascades[out->n_cascades - 1];
+            c->since_s = 0; /* the position is behind the change */
+            get_binary_of(&item, "at", &c->at);
         }
         buf_fini(&key);
         if (kind >= ING_CASCADE_KIND_N)

@@ -41,6 +41,7 @@ struct ing_cascade {
     struct buf key;
     struct buf at; /* the last user id done; empty: none yet */
     /* Not stored: */
+    uint32_t since_s;      /* all changes up to this cluster time were there before; 0: unknown */
     bool is_touched;       /* documents that show the edge were asked for */
     bool is_collected;     /* ids holds the users behind `at`, sorted, distinct */
     struct arena arena;
@@ -68,6 +69,8 @@ struct ing_resume_feed *ing_resume_feed(struct ing_resume *r, struct span name);
 /* Records a cascade; one of the same kind and key starts over. */
 void ing_resume_cascade(struct ing_resume *r, enum ing_cascade_kind kind, struct span key);
 void ing_resume_cascade_remove(struct ing_resume *r, size_t i);
+/* All changes up to this cluster time are applied with all that follows from them; 0: unknown. */
+uint32_t ing_resume_whole_s(const struct ing_resume *r);
 
 /* The "_data" text of a resume token's BSON bytes; empty if it has none. */
 struct span ing_token_data(struct span token);

@@ -4,8 +4,8 @@
  *   0 lease     only its holder feeds; the others stand by        sink_lease.c
  *   1 prepare   a new generation gets a collection of its own,     sink_schema.c
  *               an old one is looked at once
- *   2 owed      one window of what changed                         sink_pending.c,
- *   3 swap      what is filled and caught up gets the alias        sink_send.c
+ *   2 owed      one window of the sweep through what changed       sink_pending.c,
+ *   3 swap      what is filled and swept since gets the alias      sink_sweep.c, sink_send.c
  *   4 scan      one window of what is being filled                 sink_scan.c
  *   5 drop      collections that lost their alias, after a while
  *
@@ -21,6 +21,8 @@
  * S4 The name of a collection is durable before the collection is made, and
  *    from then on every change is owed: what it holds can always be caught up.
  * S5 Nothing is sent but under the lease.
+ * S6 Nothing is sent before the index has reached what any holder has
+ *    acknowledged.
  */
 #include "indexer/sink.h"
 
@@ -39,6 +41,7 @@ enum {
     REFUSED_US = 30000000,
 };
 
+static bool is_quiet(struct ing_sink *s);
 static enum rc step(struct ing_sink *s, bool *has_worked, struct err *err);
 static enum rc prepare(struct ing_sink *s, struct err *err);
 static enum rc send_owed(struct ing_sink *s, bool *has_worked, struct err *err);
@@ -60,11 +63,13 @@ ing_sink_main(void *arg)
             ing_pending_wait(&s->pending, UINT64_MAX, IDLE_US);
             continue;
         }
-        if (clock_boot_us() < s->quiet_until_us) {
-            ing_sink_report(s, ING_SINK_QUIET);
+        if (is_quiet(s) || !ing_sink_may_send(s)) { /* or MongoDB does not take our beats */
+            ing_sink_report(s, is_quiet(s) ? ING_SINK_QUIET : ING_SINK_WAITING);
             ing_pending_wait(&s->pending, UINT64_MAX, IDLE_US / 2);
             continue;
         }
+        if (!s->has_taken_over)
+            ing_sink_take_over(s);
         struct err err = {0};
         bool has_worked = false;
         enum rc rc = step(s, &has_worked, &err);
@@ -75,6 +80,24 @@ ing_sink_main(void *arg)
     }
     atomic_store(&s->is_over, true);
     return NULL;
+}
+
+/* All changes up to this cluster time are submitted, with all that follows; 0: not certain. */
+static uint32_t
+position_s(struct ing_sink *s)
+{
+    pthread_mutex_lock(&s->m->lock);
+    uint32_t time_s = s->m->status.whole_s;
+    pthread_mutex_unlock(&s->m->lock);
+    return time_s;
+}
+
+/* S6. What is older than what was acknowledged would undo it. */
+static bool
+is_quiet(struct ing_sink *s)
+{
+    uint32_t now_s = position_s(s);
+    return clock_boot_us() < s->quiet_until_us || now_s == 0 || now_s < s->acked_s;
 }
 
 static enum rc
@@ -259,23 +282,25 @@ note_outcome(struct ing_sink *s, struct idx_batch *b, const struct ing_sink_item
 
 /* Submits the outcome of a window: entries that leave, letters, the state. */
 static void
-settle(struct ing_sink *s, struct ing_sink_window *w, size_t *n_left)
+settle(struct ing_sink *s, struct ing_sink_window *w)
 {
     struct idx_batch *b = idx_batch_new();
     struct span *keys = arena_alloc(&w->arena, w->n * sizeof *keys);
-    size_t n = 0;
+    size_t n = 0, n_left;
     for (size_t i = 0; i < w->n; i++) {
         const struct ing_sink_item *item = &w->items[i];
         if (!ing_sink_item_is_done(item))
             continue;
         if (item->feed)
             note_outcome(s, b, item);
-        if (item->key.n)
-            keys[n++] = item->key;
+        if (!item->key.n)
+            continue;
+        keys[n++] = item->key;
+        ing_sweep_take(&s->sweep, item->key);
     }
     ing_sink_state_put(s, b);
-    uint64_t ticket = ing_pending_settle(&s->pending, &b, keys, n, n_left);
-    s->n_pending -= n - *n_left < s->n_pending ? n - *n_left : s->n_pending;
+    uint64_t ticket = ing_pending_settle(&s->pending, &b, keys, n, &n_left);
+    s->n_pending -= n - n_left < s->n_pending ? n - n_left : s->n_pending;
     if (ticket)
         s->settled_ticket = ticket; /* 0 only while closing */
     s->has_moved = false;
@@ -302,25 +327,24 @@ feed_of(struct ing_sink *s, struct span name)
     return NULL;
 }
 
-/* The cluster time up to which everything is submitted to the index; 0: not certain. */
-static uint32_t
-position_s(struct ing_sink *s)
-{
-    pthread_mutex_lock(&s->m->lock);
-    const struct ing_status *status = &s->m->status;
-    uint32_t time_s = status->n_cascades ? 0 : status->position_s;
-    pthread_mutex_unlock(&s->m->lock);
-    return time_s;
-}
-
+/* One window of the sweep that is under way, or else of a new one. */
 static void
-list_owed(struct ing_sink *s, size_t max, struct ing_sink_window *w)
+list_owed(struct ing_sink *s, uint32_t now_s, size_t max, struct ing_sink_window *w)
 {
     struct ing_pending_item *owed = arena_alloc(&w->arena, max * sizeof *owed);
+    struct ing_pending_filter filter = {.max = max};
     const struct idx_snapshot *snapshot = idx_reader_begin(s->reader);
-    size_t n = ing_pending_list(&s->pending, snapshot, 0, max, &w->arena, owed);
     s->n_pending = ing_pending_n(&s->pending, snapshot);
     s->oldest_s = ing_pending_oldest_s(&s->pending, snapshot);
+    if (s->sweep.n_left == 0) {
+        s->n_sweeps++;
+        s->sweep_s = now_s;
+        if (s->n_pending > max)
+            ing_pending_sweep(&s->pending, snapshot, &s->sweep);
+    }
+    if (s->sweep.n_left)
+        filter.sweep = &s->sweep;
+    size_t n = ing_pending_list(&s->pending, snapshot, &filter, &w->arena, owed);
     idx_reader_end(s->reader);
     w->items = arena_calloc(&w->arena, n, sizeof *w->items);
     w->n = n;
@@ -331,11 +355,24 @@ list_owed(struct ing_sink *s, size_t max, struct ing_sink_window *w)
     }
 }
 
+/*
+ * Whatever was owed when it began has been acknowledged since, be it that it
+ * is owed again.
+ */
+static void
+end_sweep(struct ing_sink *s)
+{
+    ing_sweep_clear(&s->sweep);
+    s->n_swept = s->n_sweeps;
+    if (s->sweep_s > s->acked_s)
+        s->acked_s = s->sweep_s;
+}
+
 static enum rc
 send_owed(struct ing_sink *s, bool *has_worked, struct err *err)
 {
-    size_t max = s->window_docs < OWED_DOCS ? s->window_docs : OWED_DOCS, n_left = 0;
-    uint32_t until_s = position_s(s);
+    size_t max = s->window_docs < OWED_DOCS ? s->window_docs : OWED_DOCS;
+    uint32_t now_s = position_s(s);
     uint64_t ticket = ing_pending_sample(&s->pending);
     if (ticket > s->looked_ticket)
         clock_sleep_us(GATHER_US); /* it will be visible without anyone being hurried */
@@ -346,17 +383,17 @@ send_owed(struct ing_sink *s, bool *has_worked, struct err *err)
         return rc;
     s->looked_ticket = ticket;
     struct ing_sink_window w = {0};
-    list_owed(s, max, &w);
+    list_owed(s, now_s, max, &w);
+    bool is_long = s->sweep.n_left > 0;
     if (w.n)
         rc = ing_sink_send(s, &w, err);
     if (w.n)
-        settle(s, &w, &n_left);
-    s->is_drained = !rc && w.n < max;
-    if (s->is_drained && n_left == 0 && until_s)
-        s->acked_s = until_s;
+        settle(s, &w);
+    if (!rc && (w.n < max || (is_long && s->sweep.n_left == 0)))
+        end_sweep(s);
     if (!rc && w.n)
         grow(s);
-    *has_worked |= w.n == max;
+    *has_worked |= is_long || w.n == max;
     arena_fini(&w.arena);
     return rc;
 }
@@ -366,9 +403,9 @@ send_owed(struct ing_sink *s, bool *has_worked, struct err *err)
 static enum rc
 swap(struct ing_sink *s, struct err *err)
 {
-    for (unsigned i = 0; i < s->n_feeds && s->is_drained; i++) {
+    for (unsigned i = 0; i < s->n_feeds; i++) {
         struct ing_sink_feed *f = &s->feeds[i];
-        if (!f->building[0] || !f->is_scanned || !f->is_checked)
+        if (!f->building[0] || !f->is_scanned || !f->is_checked || s->n_swept <= f->n_swept)
             continue;
         enum rc rc = ing_sink_swap(s, f->name, f->building, err);
         if (rc == RC_INVALID) {
@@ -407,7 +444,8 @@ scan_docs(const struct ing_sink *s, const struct ing_sink_feed *f)
 }
 
 static void
-move_on(struct ing_sink_feed *f, const struct ing_sink_window *w, size_t max)
+move_on(const struct ing_sink *s, struct ing_sink_feed *f, const struct ing_sink_window *w,
+        size_t max)
 {
     struct span last = {0};
     for (size_t i = 0; i < w->n; i++) {
@@ -419,6 +457,7 @@ move_on(struct ing_sink_feed *f, const struct ing_sink_window *w, size_t max)
         buf_put_span(&f->at, last);
     }
     f->is_scanned = w->n < max;
+    f->n_swept = s->n_sweeps;
     f->n_built += w->n;
 }
 
@@ -433,7 +472,7 @@ scan(struct ing_sink *s, bool *has_worked, struct err *err)
     if (!f)
         return RC_OK;
     struct ing_sink_window w = {0};
-    size_t max = scan_docs(s, f), n_left;
+    size_t max = scan_docs(s, f);
     enum rc rc = RC_OK;
     *has_worked = true;
     if (!ing_sink_scan(s, f, max, &w)) /* there is a newer generation: prepare finds it */
@@ -441,8 +480,8 @@ scan(struct ing_sink *s, bool *has_worked, struct err *err)
     rc = w.n ? ing_sink_send(s, &w, err) : RC_OK;
     if (rc)
         goto out;
-    move_on(f, &w, max);
-    settle(s, &w, &n_left);
+    move_on(s, f, &w, max);
+    settle(s, &w);
     grow(s);
 out:
     arena_fini(&w.arena);

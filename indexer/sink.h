@@ -31,12 +31,13 @@ struct ing_sink_feed { /* one collection that the cluster gets */
     uint32_t uid;                     /* the local generation that is sent; 0: none yet */
     char target[ING_SINK_NAME_MAX];   /* what the alias names, kept fresh; "": none */
     char building[ING_SINK_NAME_MAX]; /* what is being filled; "": nothing */
-    bool is_scanned;                  /* all of it was sent; then what is owed, then the swap */
+    bool is_scanned;                  /* all of it was sent; then a sweep, then the swap */
     struct buf at;                    /* the last id of the scan that is acknowledged */
     bool is_partial;  /* the target may lack changes: no one else may go on with it */
     uint32_t since_s; /* all changes since this cluster time are owed or sent */
     /* Since the lease was taken: */
     bool is_checked;              /* its collections were looked at and fit */
+    uint64_t n_swept;             /* sweeps that had begun when the scan ended */
     uint64_t retry_us;            /* after a refusal: not before (clock_us) */
     char refusal[ERR_TEXT_MAX];   /* why the cluster does not take the collection; "": it does */
     uint64_t n_built, n_to_build; /* for people: documents of the scan */
@@ -56,9 +57,9 @@ struct ing_sink_node {
 struct ing_sink_slots; /* sink_send.c: requests on their way */
 
 enum ing_sink_state {                   /* for people */
-                      ING_SINK_WAITING, /* another sidecar feeds, or it is not known yet */
-                      ING_SINK_QUIET,   /* the lease was taken from a dead holder: its last requests
-                                           run out */
+                      ING_SINK_WAITING, /* another sidecar feeds, or it is not known */
+                      ING_SINK_QUIET,   /* the lease was taken: the last requests of the holder
+                                           before run out, our index catches up with it */
                       ING_SINK_BUILDING,
                       ING_SINK_FOLLOWING,
                       ING_SINK_RETRYING, /* the cluster is away, busy or refuses */
@@ -98,6 +99,8 @@ struct ing_sink {
     struct ing_lease lease;
     uint64_t quiet_until_us, lease_retry_us; /* boot clock */
     uint64_t stood_us;                       /* the look at the lease that was last heeded */
+    bool has_taken_over;                     /* since the lease was taken: ing_sink_take_over */
+    uint32_t kept_s; /* changes since this cluster time are owed or sent to the last target */
     struct http_client *http;
     struct ing_sink_node nodes[ING_SINK_NODES_MAX]; /* is_up, n_failures: under lock too */
     unsigned n_nodes, node;
@@ -115,7 +118,9 @@ struct ing_sink {
     uint64_t retry_after_us;         /* asked for by the cluster's last answer */
     uint64_t looked_ticket;          /* of the last sample */
     uint64_t settled_ticket;         /* of the last entries taken away */
-    bool is_drained;                 /* the last window took all that was owed */
+    struct ing_sweep sweep;          /* what of it was more than one window; else empty */
+    uint32_t sweep_s;                /* changes up to this cluster time are in it; 0: unknown */
+    uint64_t n_sweeps, n_swept;      /* begun, and over: the last one that is */
     uint64_t n_pending;
     uint32_t oldest_s; /* stamp of the oldest; 0: none */
     uint32_t acked_s;  /* all changes until this cluster time are acknowledged; 0: unknown */
@@ -243,6 +248,8 @@ MUST_USE bool ing_sink_scan(struct ing_sink *s, struct ing_sink_feed *f, size_t 
 bool ing_sink_keep_lease(struct ing_sink *s);
 /* While another one feeds: takes over what it publishes, forgets what it has sent. */
 void ing_sink_stand_by(struct ing_sink *s);
+/* With the lease, when our index has what the holder before us has sent: the same a last time. */
+void ing_sink_take_over(struct ing_sink *s);
 
 /* ---- sink_status.c ---- */
 

@@ -11,6 +11,7 @@
 #include "base/clock.h"
 
 enum { RETRY_US = 1000000, DROP_DOCS = 20000, MARGIN_S = 2 };
+enum { NO_RECORD = INT32_MAX }; /* nothing of it is: no time that is acknowledged reaches it */
 
 /* ---- what the holder tells ---- */
 
@@ -111,22 +112,25 @@ adopt(struct ing_sink *s, struct ing_sink_feed *f, struct span target, int64_t a
       bool is_ours)
 {
     uint32_t uid = local_uid(s, f), now_s = position_s(s);
-    if (!uid || !now_s || target.n >= sizeof f->target)
+    bool is_other = !span_eq_str(target, f->target), is_known = uid && now_s;
+    if (target.n >= sizeof f->target || (f->uid && !is_known))
         return; /* not before we know what we have */
     if (!is_ours)
         give_up_building(s, f);
-    if (!span_eq_str(target, f->target)) {
+    if (is_other)
         snprintf(f->target, sizeof f->target, "%.*s", SPAN_ARG(target));
-        s->has_moved = true;
-    }
-    if (f->uid != uid) {
-        /* From here on everything is recorded; what was before, the holder must have sent. */
+    s->has_moved |= is_other;
+    if (!is_known) {
+        f->since_s = NO_RECORD; /* built anew, and swapped for this one */
+    } else if (f->uid != uid || (is_other && !is_ours)) {
+        /* What is not recorded, or no more, the holder must have sent to this target. */
+        f->since_s = (f->uid == uid && s->kept_s ? s->kept_s : now_s) + 1;
         f->uid = uid;
-        f->since_s = now_s + 1;
         (void)ing_pending_follow(&s->pending, f->name, uid,
                                  NULL); /* the state goes with the next */
         s->has_moved = true;
-    } else if (f->since_s && acked_s > (int64_t)f->since_s + MARGIN_S) {
+    }
+    if (f->since_s && acked_s > (int64_t)f->since_s + MARGIN_S) {
         f->since_s = 0;
         s->has_moved = true;
     }
@@ -189,8 +193,8 @@ list_sent(struct ing_sink *s, uint32_t before_s, struct arena *arena, size_t *n)
 {
     struct ing_pending_item *items = arena_alloc(arena, DROP_DOCS * sizeof *items);
     struct span *keys = arena_alloc(arena, DROP_DOCS * sizeof *keys);
-    *n = ing_pending_list(&s->pending, idx_reader_begin(s->reader), before_s, DROP_DOCS, arena,
-                          items);
+    const struct ing_pending_filter filter = {.before_s = before_s, .max = DROP_DOCS};
+    *n = ing_pending_list(&s->pending, idx_reader_begin(s->reader), &filter, arena, items);
     idx_reader_end(s->reader);
     for (size_t i = 0; i < *n; i++)
         keys[i] = items[i].key;
@@ -205,6 +209,7 @@ drop_sent(struct ing_sink *s, uint32_t before_s)
     struct span *keys = NULL;
     size_t n = 0, n_left = 0;
     uint64_t ticket = ing_pending_sample(&s->pending);
+    s->kept_s = before_s > s->kept_s ? before_s : s->kept_s;
     if (before_s && !(ticket && idx_wait(s->m->options.idx, ticket, IDX_VISIBLE, 1000000)))
         keys = list_sent(s, before_s, &arena, &n);
     if (n || s->has_moved) {
@@ -232,20 +237,31 @@ ing_sink_stand_by(struct ing_sink *s)
     drop_sent(s, s->acked_s > MARGIN_S ? s->acked_s - MARGIN_S : 0);
 }
 
+void
+ing_sink_take_over(struct ing_sink *s)
+{
+    s->has_taken_over = true;
+    s->stood_us = 0;
+    ing_sink_stand_by(s);
+    ing_sweep_clear(&s->sweep);
+    for (unsigned i = 0; i < s->n_feeds; i++)
+        s->feeds[i].is_checked = false;
+}
+
 /* ---- keeping ---- */
 
 static void
-on_change(struct ing_sink *s, enum ing_lease_state now)
+on_change(struct ing_sink *s, enum ing_lease_state was, enum ing_lease_state now)
 {
-    bool is_holder = now == ING_LEASE_HELD;
     static const char *const names[] = {"watching", "standby", "holder", "refused"};
-    if (is_holder) {
+    if (now == ING_LEASE_HELD) {
         /* What a dead holder asked for may still be done for as long as it would have waited. */
         s->quiet_until_us = s->lease.was_dead ? clock_boot_us() + s->options.timeout_us : 0;
+        s->has_taken_over = false;
         s->stood_us = 0;
-        ing_sink_stand_by(s); /* the newest that the holder before us told */
-        for (unsigned i = 0; i < s->n_feeds; i++)
-            s->feeds[i].is_checked = false;
+        ing_sink_stand_by(s); /* what the holder before us acknowledged */
+    } else if (was == ING_LEASE_HELD) {
+        s->kept_s = position_s(s); /* up to here we may have settled anything */
     }
     log_line(s->m->options.log, LOG_INFO, "indexer", "typesense", "lease=%s", names[now]);
 }
@@ -273,6 +289,6 @@ ing_sink_keep_lease(struct ing_sink *s)
     if (!s->by[0])
         memcpy(s->by, s->lease.holder, sizeof s->by); /* stored with the next change */
     if (s->lease.state != was)
-        on_change(s, s->lease.state);
+        on_change(s, was, s->lease.state);
     return s->lease.state == ING_LEASE_HELD;
 }

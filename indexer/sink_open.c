@@ -90,6 +90,8 @@ sink_init(struct ing_sink *s, struct err *err)
     buf_printf(&header, "X-TYPESENSE-API-KEY: %s", s->options.api_key ? s->options.api_key : "");
     s->key_header = xmemdup0(header.p, header.n);
     buf_fini(&header);
+    uint32_t time_i;
+    (void)ing_position_time(&m->resume.position, &s->kept_s, &time_i); /* else 0 */
     s->window_docs = FIRST_WINDOW_DOCS;
     s->batch_bytes = s->options.batch_bytes;
     s->lease = (struct ing_lease){.id = "typesense", .ttl_us = s->options.lease_us};
@@ -107,6 +109,7 @@ sink_free(struct ing_sink *s)
     idx_doc_reader_free(s->doc_reader);
     idx_reader_free(s->reader);
     ing_pending_close(&s->pending);
+    ing_sweep_fini(&s->sweep);
     if (s->client.client && !atomic_load(&s->m->is_hung))
         ing_client_close(&s->client);
     ing_lease_fini(&s->lease);

@@ -212,11 +212,10 @@ is_live(const struct idx_view *view, uint32_t doc)
 
 /* False if the entry is unreadable: then nothing more is to be had of it. */
 static bool
-read_item(const struct idx_segment *segment, uint32_t doc, struct arena *arena,
+read_item(const struct idx_segment *segment, uint32_t doc, struct span key, struct arena *arena,
           struct ing_pending_item *out)
 {
-    char text[IDX_ID_MAX];
-    struct span key = arena_dup(arena, idx_segment_id(segment, doc, text));
+    key = arena_dup(arena, key);
     size_t slash = span_find(key, 0, '/');
     if (slash == key.n)
         return false;
@@ -235,32 +234,53 @@ read_item(const struct idx_segment *segment, uint32_t doc, struct arena *arena,
 }
 
 static size_t
-list_view(const struct idx_view *view, uint32_t before_s, size_t max, struct arena *arena,
-          struct ing_pending_item *out)
+list_view(const struct idx_view *view, const struct ing_pending_filter *filter, size_t max,
+          struct arena *arena, struct ing_pending_item *out)
 {
     struct idx_column times;
+    char text[IDX_ID_MAX];
     size_t n = 0;
-    bool has_times = before_s && idx_segment_column(view->segment, TIME_FIELD, &times);
-    if (before_s && !has_times)
+    if (filter->before_s && !idx_segment_column(view->segment, TIME_FIELD, &times))
         return 0;
     for (uint32_t doc = 0; doc < view->n_docs && n < max; doc++) {
         if (view->live[doc / 64] == 0)
             doc |= 63;
-        else if (is_live(view, doc) && (!has_times || times.i64[doc] < (int64_t)before_s))
-            n += read_item(view->segment, doc, arena, &out[n]);
+        if (doc >= view->n_docs || !is_live(view, doc) ||
+            (filter->before_s && times.i64[doc] >= (int64_t)filter->before_s))
+            continue;
+        struct span key = idx_segment_id(view->segment, doc, text);
+        if (!filter->sweep || ing_sweep_has(filter->sweep, key))
+            n += read_item(view->segment, doc, key, arena, &out[n]);
     }
     return n;
 }
 
 size_t
-ing_pending_list(const struct ing_pending *p, const struct idx_snapshot *s, uint32_t before_s,
-                 size_t max, struct arena *arena, struct ing_pending_item *out)
+ing_pending_list(const struct ing_pending *p, const struct idx_snapshot *s,
+                 const struct ing_pending_filter *filter, struct arena *arena,
+                 struct ing_pending_item *out)
 {
     const struct idx_collection *c = idx_snapshot_find_uid(s, p->uid);
     size_t n = 0;
-    for (uint32_t v = 0; c && v < c->n_views && n < max; v++)
-        n += list_view(&c->views[v], before_s, max - n, arena, out + n);
+    for (uint32_t v = 0; c && v < c->n_views && n < filter->max; v++)
+        n += list_view(&c->views[v], filter, filter->max - n, arena, out + n);
     return n;
+}
+
+void
+ing_pending_sweep(const struct ing_pending *p, const struct idx_snapshot *s,
+                  struct ing_sweep *sweep)
+{
+    const struct idx_collection *c = idx_snapshot_find_uid(s, p->uid);
+    char text[IDX_ID_MAX];
+    ing_sweep_clear(sweep);
+    for (uint32_t v = 0; c && v < c->n_views; v++) {
+        for (uint32_t doc = 0; doc < c->views[v].n_docs; doc++) {
+            if (is_live(&c->views[v], doc))
+                ing_sweep_add(sweep, idx_segment_id(c->views[v].segment, doc, text));
+        }
+    }
+    ing_sweep_begin(sweep);
 }
 
 uint32_t

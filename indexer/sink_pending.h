@@ -19,6 +19,8 @@
 #include "base/map.h"
 #include "index/writer.h"
 
+#include "indexer/sink_sweep.h"
+
 enum {
     ING_PENDING_FOLLOWED_MAX = 64,
     ING_PENDING_TOUCHED_MAX = 200000, /* changes remembered; beyond, no entry may leave */
@@ -76,11 +78,18 @@ uint64_t ing_pending_settle(struct ing_pending *p, struct idx_batch **take, cons
 
 /* Entries of a snapshot. */
 uint64_t ing_pending_n(const struct ing_pending *p, const struct idx_snapshot *s);
-/* At most max entries, no order, copied into the arena; of those older than before_s only if
- * that is not 0. Returns how many. */
+struct ing_pending_filter {
+    uint32_t before_s;             /* only entries that are older; 0: of any age */
+    const struct ing_sweep *sweep; /* only entries that it has; NULL: all */
+    size_t max;
+};
+/* At most filter.max entries into out, no order, copied into the arena. Returns how many. */
 size_t ing_pending_list(const struct ing_pending *p, const struct idx_snapshot *s,
-                        uint32_t before_s, size_t max, struct arena *arena,
+                        const struct ing_pending_filter *filter, struct arena *arena,
                         struct ing_pending_item *out);
+/* Begins a sweep of all entries of the snapshot. */
+void ing_pending_sweep(const struct ing_pending *p, const struct idx_snapshot *s,
+                       struct ing_sweep *sweep);
 /* The smallest stamp among the entries; 0 if there are none. Cost: O(entries). */
 uint32_t ing_pending_oldest_s(const struct ing_pending *p, const struct idx_snapshot *s);
 

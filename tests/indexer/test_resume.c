@@ -256,6 +256,7 @@ state_survives_its_encoding(void **state)
     (void)ing_resume_feed(&a, SPAN_LIT("users"));
     ing_resume_cascade(&a, ING_CASCADE_EDGE, SPAN_LIT("role:1"));
     ing_resume_cascade(&a, ING_CASCADE_SET, SPAN_LIT("set"));
+    assert_int_equal(ing_resume_whole_s(&a), 0); /* the token tells no time */
     buf_puts(&a.cascades[1].at, "user");
     ing_resume_cascade(&a, ING_CASCADE_EDGE, SPAN_LIT("role:1")); /* twice is once */
     assert_int_equal(a.n_cascades, 2);
@@ -277,11 +278,39 @@ state_survives_its_encoding(void **state)
     buf_fini(&again);
 }
 
+static void
+unfinished_cascades_hold_back_what_is_whole(void **state)
+{
+    (void)state;
+    struct ing_resume a = {.position.time_s = 7}, b = {0};
+    struct buf text = {0};
+    struct err err;
+    assert_int_equal(ing_resume_whole_s(&a), 7);
+    ing_resume_cascade(&a, ING_CASCADE_SET, SPAN_LIT("one"));
+    a.position.time_s = 9;
+    ing_resume_cascade(&a, ING_CASCADE_SET, SPAN_LIT("two"));
+    ing_resume_cascade(&a, ING_CASCADE_SET, SPAN_LIT("one")); /* starts over */
+    a.position.time_s = 12;
+    assert_int_equal(ing_resume_whole_s(&a), 7);
+    /* After a restart the change is somewhere before the position. */
+    ing_resume_write(&a, &text);
+    assert_int_equal(ing_resume_read(buf_span(&text), &b, &err), RC_OK);
+    assert_int_equal(ing_resume_whole_s(&b), 0);
+    ing_resume_cascade_remove(&a, 0);
+    assert_int_equal(ing_resume_whole_s(&a), 9);
+    ing_resume_cascade_remove(&a, 0);
+    assert_int_equal(ing_resume_whole_s(&a), 12);
+    buf_fini(&text);
+    ing_resume_fini(&a);
+    ing_resume_fini(&b);
+}
+
 int
 main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(state_survives_its_encoding),
+        cmocka_unit_test(unfinished_cascades_hold_back_what_is_whole),
         cmocka_unit_test(goes_on_where_it_stopped),
         cmocka_unit_test(survives_kills),
         cmocka_unit_test(rebuilds_when_history_is_lost),

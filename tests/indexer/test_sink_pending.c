@@ -32,13 +32,30 @@ change(struct ing_pending *p, uint32_t uid, const char *id, uint32_t time_s)
 }
 
 static size_t
-list(struct ing_pending *p, uint32_t before_s, struct arena *arena, struct ing_pending_item *out)
+list_of(struct ing_pending *p, const struct ing_pending_filter *filter, struct arena *arena,
+        struct ing_pending_item *out)
 {
     struct idx_reader *reader = idx_reader_new(p->idx);
-    size_t n = ing_pending_list(p, idx_reader_begin(reader), before_s, 10, arena, out);
+    size_t n = ing_pending_list(p, idx_reader_begin(reader), filter, arena, out);
     idx_reader_end(reader);
     idx_reader_free(reader);
     return n;
+}
+
+static size_t
+list(struct ing_pending *p, uint32_t before_s, struct arena *arena, struct ing_pending_item *out)
+{
+    return list_of(p, &(struct ing_pending_filter){.before_s = before_s, .max = 10}, arena, out);
+}
+
+static size_t
+begin_sweep(struct ing_pending *p, struct ing_sweep *sweep)
+{
+    struct idx_reader *reader = idx_reader_new(p->idx);
+    ing_pending_sweep(p, idx_reader_begin(reader), sweep);
+    idx_reader_end(reader);
+    idx_reader_free(reader);
+    return sweep->n_left;
 }
 
 static size_t
@@ -88,6 +105,27 @@ what_changes_behind_the_sample_stays_owed(void **state)
     (void)change(&p, uid, "b/c", 9);
     (void)change(&p, uid, "b/c", 9);
     assert_int_equal(list(&p, 0, &arena, items), 2);
+    /* A sweep is what there was when it began, less what was acknowledged since. */
+    struct ing_sweep sweep = {0};
+    assert_int_equal(begin_sweep(&p, &sweep), 2);
+    (void)change(&p, uid, "c", 9);
+    (void)change(&p, uid, "a", 7);
+    assert_int_equal(list_of(&p, &(struct ing_pending_filter){.sweep = &sweep, .max = 10}, &arena,
+                             items),
+                     2);
+    ing_sweep_take(&sweep, SPAN_LIT("x/b/c"));
+    ing_sweep_take(&sweep, SPAN_LIT("x/b/c"));
+    ing_sweep_take(&sweep, SPAN_LIT("x/c"));
+    assert_int_equal(sweep.n_left, 1);
+    assert_int_equal(list_of(&p, &(struct ing_pending_filter){.sweep = &sweep, .max = 10}, &arena,
+                             items),
+                     1);
+    assert_true(span_eq_str(items[0].id, "a"));
+    ing_sweep_take(&sweep, SPAN_LIT("x/a"));
+    assert_int_equal(sweep.n_left, 0);
+    ing_sweep_fini(&sweep);
+    (void)ing_pending_sample(&p);
+    assert_int_equal(settle(&p, SPAN_LIT("x/c")), 0);
     /* By age. */
     assert_int_equal(list(&p, 8, &arena, items), 1);
     assert_true(span_eq_str(items[0].id, "a") && span_eq_str(items[0].collection, "x"));

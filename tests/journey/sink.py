@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """The Typesense sink against Tailfin's own standalone mode: kill -9 of the feeding sidecar at random moments of
-filling and tailing, a reindex under way or not; a target that hangs; a holder of the lease that sleeps while another
-takes over. Each time the target must have what MongoDB means afterwards: 0 missing, 0 stale, 0 ghosts, and no
+filling and tailing, a reindex under way or not; a target that hangs; a holder of the lease that sleeps, or is killed
+while it cannot keep up, and another takes over; target and MongoDB gone at once. Each time the target must have what MongoDB means afterwards: 0 missing, 0 stale, 0 ghosts, and no
 collection that no one needs.
 
 With TYPESENSE_URL (and TYPESENSE_API_KEY) the kills are done against that server instead, whose collections of the
@@ -16,6 +16,7 @@ import time
 import urllib.parse
 
 import seventv
+from proxy import Network
 from tailfin import KEY, ROOT, Mongo, Scratch, Tailfin, check, main, scale, seed
 
 # Short times, so that many kills fit into a test: a dead holder is replaced after 2 s, and its requests after 2 more.
@@ -69,9 +70,10 @@ class Writer(threading.Thread):
             raise self.error
 
 
-def sidecar(program, directory, mongo, target, backend='both'):
-    return Tailfin(program, directory, '--mongodb-uri', mongo.uri, '--backend', backend, '--typesense-url',
-                   getattr(target, 'url', f'http://127.0.0.1:{target.port}'), '--typesense-api-key', target.key, *FEEDING)
+def sidecar(program, directory, mongo, target, port=None):
+    return Tailfin(program, directory, '--mongodb-uri', mongo.uri, '--backend', 'both', '--typesense-url',
+                   getattr(target, 'url', f'http://127.0.0.1:{port or target.port}'), '--typesense-api-key', target.key,
+                   *FEEDING)
 
 
 def state(server):
@@ -102,7 +104,7 @@ def only_targets(target, feeder):
 
     def extra():
         return {c['name'] for c in target.ask('GET', '/collections')[1]} - used
-    wait_for(lambda: not extra(), 'old collections are dropped', 120)
+    wait_for(lambda: not extra(), f'old collections are dropped: {extra()}', 120)
 
 
 def plain_collection(target):
@@ -160,8 +162,6 @@ def takeover(program, scratch, mongo, feeder, target, shell, application):
     other.start()
     # The writer drops some collections, which are built anew with all that is derived from them: not these.
     kept = ('emotes', 'badges', 'paints')
-    # While time passes in MongoDB (it writes a note every 10 s), the standby learns that its own record reaches
-    # back far enough. Under steady writes a slow holder may never be without debts, and so never tell.
     wait_for(lambda: state(other)['state'] == 'waiting' and
              all(state(other)['collections'][name]['state'] == 'following' for name in kept),
              'the standby adopts what there is')
@@ -187,6 +187,103 @@ def takeover(program, scratch, mongo, feeder, target, shell, application):
     print('a takeover and a handover: nothing lost, nothing built anew', flush=True)
 
 
+class Steady(threading.Thread):
+    """Many different documents a second, each once in a while, until told to end."""
+
+    def __init__(self, shell, rate):
+        super().__init__(daemon=True)
+        self.shell, self.rate, self.is_over, self.n, self.error = shell, rate, False, 0, None
+
+    def run(self):
+        try:
+            ids = [d['_id'] for d in self.shell.find('emotes', {'_id': 1})]
+            begin = time.monotonic()
+            while not self.is_over:
+                part = [ids[(self.n + i) % len(ids)] for i in range(self.rate // 20)]
+                self.shell.run({'update': 'emotes', 'updates': [
+                    {'q': {'_id': {'$in': part}}, 'multi': True, 'u': {
+                        '$set': {'default_name': f'steady{self.n}'},
+                        '$currentDate': {'updated_at': True, 'search_updated_at': True}}}]})
+                self.n += len(part)
+                time.sleep(max(0, begin + self.n / self.rate - time.monotonic()))
+        except Exception as e:  # reported by the test's thread
+            self.error = e
+
+    end = Writer.end
+
+
+def steady(program, scratch, mongo, feeder, target, shell):
+    """A holder that a slow target keeps from ever being without debts is killed: the standby goes on where it ended."""
+    feeder.stop()
+    writer = Steady(seventv.Shell(ROOT, mongo.uri, 'journey'), 500)
+    with Network() as network:
+        port = network.do('add', target.port)
+        slow = [sidecar(program, scratch + '/slow' + name, mongo, target, port=port) for name in '12']
+        slow[0].start()
+        compare(target, slow[0], shell, 'before it becomes slow')
+        names = {n: c['target'] for n, c in state(slow[0])['collections'].items()}
+        writer.start()
+        network.do('slow', port, 60)
+        wait_for(lambda: state(slow[0])['pending'] > 500, 'the holder falls behind')
+        slow[1].start()
+        owed = []
+
+        def is_adopted():
+            owed.append(state(slow[0])['pending'])
+            return all(c['state'] == 'following' for c in state(slow[1])['collections'].values())
+        wait_for(is_adopted, 'the standby adopts under steady writes', 120)
+        check(state(slow[1])['state'] == 'waiting', f'it stands by: {state(slow[1])}')
+        told = state(slow[0])['acknowledged_until_s']
+        wait_for(lambda: state(slow[0])['acknowledged_until_s'] > told + 2, 'what is acknowledged moves on')
+        slow[0].kill()
+        wait_for(lambda: follows(slow[1]), 'the standby takes over', 60)
+        time.sleep(2)
+        writer.end()
+        network.do('open', port)
+        compare(target, slow[1], shell, 'after a takeover under steady writes')
+        check(min(owed) > 0, f'the holder was never without debts: {owed}')
+        now = {n: c['target'] for n, c in state(slow[1])['collections'].items()}
+        check(now == names, f'nothing was built anew: {names} {now}')
+        slow[1].stop()
+    writer.shell.close()
+    feeder.start()
+    compare(target, feeder, shell, 'after others fed')
+    only_targets(target, feeder)
+    print(f'a takeover at {writer.n} writes, {min(owed)} to {max(owed)} owed: nothing lost, nothing built anew', flush=True)
+
+
+def cpu_seconds(server, name):
+    """Of its thread of that name."""
+    for task in os.listdir(f'/proc/{server.process.pid}/task'):
+        with open(f'/proc/{server.process.pid}/task/{task}/stat') as f:
+            comm, fields = f.read().split('(', 1)[1].rsplit(')', 1)
+        if comm == name:
+            return sum(map(int, fields.split()[11:13])) / os.sysconf('SC_CLK_TCK')
+    raise AssertionError(name)
+
+
+def outage(mongo, feeder, target, shell, application):
+    """Without its target, and then without MongoDB, the sink waits: it does not spin."""
+    writer = Writer(application)
+    writer.start()
+    target.process.send_signal(signal.SIGSTOP)
+    wait_for(lambda: state(feeder)['state'] == 'retrying' and state(feeder)['pending'], 'the stall is noticed', 30)
+    begin = cpu_seconds(feeder, 'typesense')
+    time.sleep(4)
+    busy = [(cpu_seconds(feeder, 'typesense') - begin) / 4]
+    writer.end()
+    mongo.signal(signal.SIGSTOP)
+    wait_for(lambda: state(feeder)['state'] == 'waiting', 'the lease is not certain any more', 60)
+    begin = cpu_seconds(feeder, 'typesense')
+    time.sleep(4)
+    busy.append((cpu_seconds(feeder, 'typesense') - begin) / 4)
+    mongo.signal(signal.SIGCONT)
+    target.process.send_signal(signal.SIGCONT)
+    compare(target, feeder, shell, 'after an outage of both sides')
+    check(busy[0] < .1 and busy[1] < .03, f'the thread waits: {busy}')
+    print('both sides away: the thread took {:.1%} and then {:.1%} of a core'.format(*busy), flush=True)
+
+
 def refusals(program, scratch):
     """What makes no sense does not start, and says why."""
     mongodb = ['--mongodb-uri', 'mongodb://127.0.0.1:1/x']
@@ -200,7 +297,7 @@ def refusals(program, scratch):
 
 def run(program):
     rng = seed()
-    parts = os.environ.get('JOURNEY_PARTS', 'kills stalled takeover').split()
+    parts = os.environ.get('JOURNEY_PARTS', 'kills stalled takeover steady outage').split()
     with Scratch() as scratch, Mongo(scratch + '/mongodb') as mongo:
         refusals(program, scratch)
         shell = seventv.Shell(ROOT, mongo.uri, 'journey')
@@ -225,6 +322,10 @@ def run(program):
             stalled(feeder, target, shell, application)
         if 'takeover' in parts:
             takeover(program, scratch, mongo, feeder, target, shell, application)
+        if 'steady' in parts:
+            steady(program, scratch, mongo, feeder, target, shell)
+        if 'outage' in parts:
+            outage(mongo, feeder, target, shell, application)
         feeder.stop()
         target.stop()
         shell.close()
