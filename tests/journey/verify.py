@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Documents change in the files of the server while it is no replica set, so that no event tells of it. `tailfin
 verify` finds exactly these, --repair puts them right, and the steady comparison does so unasked; its exit status,
-its refusals, cancelling and restarting."""
+its refusals, cancelling and restarting. TAILFIN_DAMAGE=1000 is the row of the requirements."""
 import base64
 import os
 import random
@@ -10,7 +10,7 @@ import time
 
 import seventv
 from seventv_values import raw, ulid
-from tailfin import KEY, ROOT, Mongo, Scratch, Tailfin, check, main, seed
+from tailfin import KEY, ROOT, Mongo, Scratch, Tailfin, check, environment, main, scale, seed
 
 STEADY = 'tailfin_verify_repaired_total'
 
@@ -18,7 +18,7 @@ STEADY = 'tailfin_verify_repaired_total'
 def cli(server, *words):
     """Exit status and everything that was printed."""
     r = subprocess.run([server.program, 'verify', '--url', f'http://127.0.0.1:{server.port}', '--api-key', KEY, *words],
-                       stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=120)
+                       stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=120, env=environment())
     return r.returncode, r.stdout
 
 
@@ -68,20 +68,22 @@ def damage(shell, rng, n):
     return commands, want | {('missing', ulid(e['_id'])) for e in added}
 
 
-def find_and_repair(server, mongo, shell, rng):
+def find_and_repair(server, mongo, shell, rng, n):
     expect(server, 0, ' 0 missing, 0 stale, 0 ghosts', '--wait')
-    commands, want = damage(shell, rng, 20)
+    commands, want = damage(shell, rng, n)
     behind_its_back(mongo, commands)
     server.wait_healthy()
-    expect(server, 1, ' 20 missing, 20 stale, 20 ghosts; 0 repaired', 'emotes', '--wait')
+    counts = f' {n} missing, {n} stale, {n} ghosts; '
+    expect(server, 1, counts + '0 repaired', 'emotes', '--wait')
     answer = server.ask('GET', '/admin/verify')[1]
     found = {(f['found'], f['id']) for f in answer['findings']}
     check(found == want, f'found {sorted(found ^ want)[:4]} wrongly or not')
     check(answer['state'] == 'done' and not answer['running'], f'not done: {answer["state"]}')
-    expect(server, 0, ' 20 missing, 20 stale, 20 ghosts; 60 repaired', '--repair', '--wait')
+    expect(server, 0, counts + f'{3 * n} repaired', '--repair', '--wait')
     expect(server, 0, ' 0 missing, 0 stale, 0 ghosts', '--wait')
     left = seventv.settle(server, shell)
     check(not left, 'after the repair: ' + '\n'.join(left[:5]))
+    print(f'{n} missing, {n} stale, {n} ghosts: each found by its id, all repaired')
 
 
 def refusals(server):
@@ -101,7 +103,7 @@ def refusals(server):
 def a_restart_in_between(server):
     check(server.ask('POST', '/admin/verify?docs_per_s=20')[0] == 202, 'is refused')
     waiting = subprocess.Popen([server.program, 'verify', '--wait', '--url', f'http://127.0.0.1:{server.port}',
-                                '--api-key', KEY], stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+                                '--api-key', KEY], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=environment())
     check(waiting.wait(30) == 1, 'a second one is not refused')
     server.stop()
     server.start()
@@ -127,14 +129,14 @@ def unasked(program, directory, mongo, shell, rng):
 
 
 def run(program):
-    rng = seed()
+    rng, n_damaged = seed(), scale('TAILFIN_DAMAGE', 20)
     with Scratch() as scratch, Mongo(scratch + '/mongodb') as mongo:
         shell = seventv.Shell(ROOT, mongo.uri, 'journey', retry_s=30)
-        seventv.Application(shell, random.Random(rng.random())).fill(300)
+        seventv.Application(shell, random.Random(rng.random())).fill(max(300, 2 * n_damaged))
         directory = os.path.join(scratch, 'index')
         server = Tailfin(program, directory, '--mongodb-uri', mongo.uri, '--verify-docs-per-s', '0')
         server.start()
-        find_and_repair(server, mongo, shell, rng)
+        find_and_repair(server, mongo, shell, rng, n_damaged)
         refusals(server)
         a_restart_in_between(server)
         server.stop()
