@@ -39,6 +39,13 @@ struct chunk {
     size_t n_docs;
 };
 
+/*
+ * A slice is small, so that changes do not wait, and of two collections that
+ * are scanned the one with large documents does not keep the other back.
+ */
+static const struct ing_scan_share slice = {
+    .max_docs = 2000, .max_bytes = 2 << 20, .wait_us = 20000};
+
 /* ---- relations ---- */
 
 uint32_t
@@ -363,7 +370,7 @@ settle_key(struct chunk *c, struct span bytes)
         id = id_text(c, &at);
     const uint64_t *seen = map_get(&c->seen, id);
     if (seen)
-        return (enum ing_outcome)*seen;
+        return (enum ing_outcome) * seen;
     note_good(c, id);
     return has_name ? delete_document(c, id) : ING_OUTCOME_ABSENT; /* was never in the index */
 }
@@ -502,6 +509,8 @@ ing_apply_keys(struct ing_mongo *m, struct ing_feed *f, const struct ing_work *w
         chunk_abort(&c);
         return rc;
     }
+    if (f->scan)
+        ing_scan_touch(f->scan, w->ids + at, n);
     for (size_t i = at; i < at + n; i++)
         metrics_add(m->apply_metrics,
                     ing_event_metric((enum ing_op)w->ops[i], settle_key(&c, w->ids[i])), 1);
@@ -544,28 +553,55 @@ note_progress(struct chunk *c)
     metrics_add(c->m->apply_metrics, M_SCANNED, c->n_docs);
 }
 
+static struct ing_scan *
+open_scan(struct ing_mongo *m, const struct ing_feed *f)
+{
+    struct ing_scan_from from = {.uri = m->uri,
+                                 .socket_ms = m->client.socket_ms,
+                                 .collection = f->source,
+                                 .fields = &f->fields,
+                                 .after = buf_span(&f->state->at),
+                                 .time_s = m->resume.read_s,
+                                 .time_i = m->resume.read_i,
+                                 .reply_docs = m->reply_docs,
+                                 .is_hung = &m->is_hung};
+    return ing_scan_open(&from);
+}
+
+/* The stream has to pass the end of the last scan: the latest of them. */
+static void
+end_scan(struct ing_mongo *m, struct ing_feed *f)
+{
+    uint32_t time_s, time_i;
+    ing_scan_time(f->scan, &time_s, &time_i);
+    if (time_s > m->scan_end_s || (time_s == m->scan_end_s && time_i > m->scan_end_i)) {
+        m->scan_end_s = time_s;
+        m->scan_end_i = time_i;
+    }
+    ing_scan_stop(f);
+    f->state->is_scanning = false;
+    m->n_idles_needed = 2;
+}
+
 enum rc
-ing_apply_slice(struct ing_mongo *m, struct ing_feed *f, size_t max_docs, struct err *err)
+ing_apply_slice(struct ing_mongo *m, struct ing_feed *f, struct err *err)
 {
     struct chunk c;
+    struct ing_scan_taken taken;
     enum rc rc = chunk_begin(&c, m, f, true, err);
     if (rc)
         return rc;
-    struct ing_fetch fetch = {&m->client, f->source, &f->fields, take_scanned, &c};
-    struct span after = buf_span(&f->state->at);
-    size_t n = 0;
-    rc = ing_client_session(&m->client, m->resume.read_s, m->resume.read_i, err);
-    if (!rc)
-        rc = ing_fetch_slice(&fetch, after, max_docs + (after.n > 0), &n, err);
-    if (rc) {
+    if (!f->scan)
+        f->scan = open_scan(m, f);
+    rc = ing_scan_take(f->scan, &slice, take_scanned, &c, &taken, err);
+    if (rc)
+        ing_scan_stop(f);
+    if (rc || (taken.n == 0 && !taken.is_end)) {
         chunk_abort(&c);
         return rc;
     }
-    if (n < max_docs + (after.n > 0)) {
-        f->state->is_scanning = false;
-        mongoc_client_session_get_operation_time(m->client.session, &m->scan_end_s, &m->scan_end_i);
-        m->n_idles_needed = 2;
-    }
+    if (taken.is_end)
+        end_scan(m, f);
     if (c.last.n) {
         buf_clear(&f->state->at);
         buf_put_span(&f->state->at, buf_span(&c.last));

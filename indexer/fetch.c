@@ -1,15 +1,6 @@
 /* Finds with our projection, session and read concern; nothing else reads documents. */
 #include "indexer/fetch.h"
 
-#include <pthread.h>
-
-#include "base/buf.h"
-#include "base/bytes.h"
-#include "base/queue.h"
-
-/* Documents of a slice: in a reply of the server, in a parcel; parcels that may wait. */
-enum { REPLY_DOCS = 500, PARCEL_DOCS = 100, PARCELS = 8 };
-
 static mongoc_collection_t *
 collection_of(struct ing_client *c, const char *name)
 {
@@ -21,83 +12,10 @@ collection_of(struct ing_client *c, const char *name)
     return collection;
 }
 
-/*
- * Reading ahead: a thread takes documents from the cursor, and so has the
- * server make the next reply, while the caller works on those before. The
- * client is that thread's until it is joined.
- */
-struct ahead {
-    mongoc_cursor_t *cursor;
-    struct queue *parcels; /* of struct buf: documents one behind the other */
-};
-
-static void *
-ahead_main(void *arg)
-{
-    struct ahead *a = arg;
-    const bson_t *doc;
-    bool has_more = true;
-    while (has_more) {
-        struct buf *parcel = xcalloc(1, sizeof *parcel);
-        size_t n = 0;
-        while (n < PARCEL_DOCS && (has_more = mongoc_cursor_next(a->cursor, &doc))) {
-            buf_put(parcel, bson_get_data(doc), doc->len);
-            n++;
-        }
-        bool is_taken = queue_push(a->parcels, parcel);
-        must(is_taken); /* closed below only */
-    }
-    queue_close(a->parcels);
-    return NULL;
-}
-
-static size_t
-hand_out(const struct ing_fetch *f, const struct buf *parcel)
-{
-    size_t n = 0;
-    for (size_t at = 0; at < parcel->n; n++) {
-        uint32_t n_bytes = load_u32(parcel->p + at);
-        bson_t doc;
-        bool is_sound = bson_init_static(&doc, (const uint8_t *)parcel->p + at, n_bytes);
-        must(is_sound);
-        f->each(f->arg, &doc);
-        at += n_bytes;
-    }
-    return n;
-}
-
-static size_t
-each_ahead(const struct ing_fetch *f, mongoc_cursor_t *cursor)
-{
-    struct ahead a = {cursor, queue_new(PARCELS)};
-    struct buf *parcel;
-    pthread_t thread;
-    size_t n = 0;
-    must(pthread_create(&thread, NULL, ahead_main, &a) == 0);
-    (void)pthread_setname_np(thread, "mongo-ahead"); /* for top and gdb only */
-    while ((parcel = queue_pop(a.parcels, UINT64_MAX))) {
-        n += hand_out(f, parcel);
-        buf_fini(parcel);
-        free(parcel);
-    }
-    must(pthread_join(thread, NULL) == 0);
-    queue_free(a.parcels);
-    return n;
-}
-
-static size_t
-each_here(const struct ing_fetch *f, mongoc_cursor_t *cursor)
-{
-    const bson_t *doc;
-    size_t n = 0;
-    for (; mongoc_cursor_next(cursor, &doc); n++)
-        f->each(f->arg, doc);
-    return n;
-}
-
+/* A cursor in the client's session; nothing was asked yet. The caller's to destroy. */
 static enum rc
-run(const struct ing_fetch *f, const bson_t *filter, bson_t *opts, bool is_ahead, size_t *n,
-    struct err *err)
+open_cursor(const struct ing_fetch *f, const bson_t *filter, bson_t *opts, mongoc_cursor_t **out,
+            struct err *err)
 {
     bson_error_t error;
     enum rc rc = ing_client_session(f->client, 0, 0, err);
@@ -106,12 +24,25 @@ run(const struct ing_fetch *f, const bson_t *filter, bson_t *opts, bool is_ahead
     if (!mongoc_client_session_append(f->client->session, opts, &error))
         return ing_source_error(&error, "using a session", err);
     mongoc_collection_t *collection = collection_of(f->client, f->collection);
-    mongoc_cursor_t *cursor = mongoc_collection_find_with_opts(collection, filter, opts, NULL);
-    *n = is_ahead ? each_ahead(f, cursor) : each_here(f, cursor);
+    *out = mongoc_collection_find_with_opts(collection, filter, opts, NULL);
+    mongoc_collection_destroy(collection); /* the cursor has its own name of it */
+    return RC_OK;
+}
+
+static enum rc
+run(const struct ing_fetch *f, const bson_t *filter, bson_t *opts, size_t *n, struct err *err)
+{
+    bson_error_t error;
+    const bson_t *doc;
+    mongoc_cursor_t *cursor;
+    enum rc rc = open_cursor(f, filter, opts, &cursor, err);
+    if (rc)
+        return rc;
+    for (*n = 0; mongoc_cursor_next(cursor, &doc); (*n)++)
+        f->each(f->arg, doc);
     if (mongoc_cursor_error(cursor, &error))
         rc = ing_source_error(&error, "reading documents", err);
     mongoc_cursor_destroy(cursor);
-    mongoc_collection_destroy(collection);
     return rc;
 }
 
@@ -184,7 +115,7 @@ ing_fetch_keys(const struct ing_fetch *f, const struct span *ids, size_t n, stru
     bson_append_document(&opts, "projection", -1, f->fields);
     bson_append_int32(&opts, "batchSize", -1, (int32_t)n + 1); /* one reply, cursor closed */
     size_t n_found = 0;
-    enum rc rc = run(f, &filter, &opts, false, &n_found, err);
+    enum rc rc = run(f, &filter, &opts, &n_found, err);
     bson_destroy(&opts);
     bson_destroy(&filter);
     return rc;
@@ -194,23 +125,41 @@ ing_fetch_keys(const struct ing_fetch *f, const struct span *ids, size_t n, stru
  * "min" bounds the index itself, so that ids of all types come in one order;
  * {_id: {$gt: x}} would see only those of x's type.
  */
+static void
+in_order(const struct ing_fetch *f, struct span after, size_t reply_docs, bson_t *opts)
+{
+    bson_t min;
+    bson_t *order = BCON_NEW("_id", BCON_INT32(1));
+    if (after.n && bson_init_static(&min, (const uint8_t *)after.p, after.n))
+        bson_append_document(opts, "min", -1, &min);
+    bson_append_document(opts, "hint", -1, order);
+    bson_append_document(opts, "sort", -1, order);
+    bson_append_document(opts, "projection", -1, f->fields);
+    bson_append_int32(opts, "batchSize", -1, (int32_t)reply_docs);
+    bson_destroy(order);
+}
+
 enum rc
 ing_fetch_slice(const struct ing_fetch *f, struct span after, size_t max_docs, size_t *n,
                 struct err *err)
 {
-    bson_t filter = BSON_INITIALIZER, opts = BSON_INITIALIZER, min;
-    bson_t *order = BCON_NEW("_id", BCON_INT32(1));
-    if (after.n && bson_init_static(&min, (const uint8_t *)after.p, after.n))
-        bson_append_document(&opts, "min", -1, &min);
-    bson_append_document(&opts, "hint", -1, order);
-    bson_append_document(&opts, "sort", -1, order);
-    bson_append_document(&opts, "projection", -1, f->fields);
+    bson_t filter = BSON_INITIALIZER, opts = BSON_INITIALIZER;
+    in_order(f, after, max_docs + 1, &opts); /* one reply, cursor closed */
     bson_append_int64(&opts, "limit", -1, (int64_t)max_docs);
-    size_t n_reply = max_docs < REPLY_DOCS ? max_docs + 1 : REPLY_DOCS;
-    bson_append_int32(&opts, "batchSize", -1, (int32_t)n_reply);
     *n = 0;
-    enum rc rc = run(f, &filter, &opts, max_docs > PARCEL_DOCS, n, err);
-    bson_destroy(order);
+    enum rc rc = run(f, &filter, &opts, n, err);
+    bson_destroy(&opts);
+    bson_destroy(&filter);
+    return rc;
+}
+
+enum rc
+ing_fetch_cursor(const struct ing_fetch *f, struct span after, size_t reply_docs,
+                 mongoc_cursor_t **out, struct err *err)
+{
+    bson_t filter = BSON_INITIALIZER, opts = BSON_INITIALIZER;
+    in_order(f, after, reply_docs, &opts);
+    enum rc rc = open_cursor(f, &filter, &opts, out, err);
     bson_destroy(&opts);
     bson_destroy(&filter);
     return rc;
@@ -223,7 +172,7 @@ ing_fetch_where(const struct ing_fetch *f, const bson_t *filter, size_t max_docs
     bson_append_document(&opts, "projection", -1, f->fields);
     bson_append_int64(&opts, "limit", -1, (int64_t)max_docs);
     size_t n = 0;
-    enum rc rc = run(f, filter, &opts, false, &n, err);
+    enum rc rc = run(f, filter, &opts, &n, err);
     bson_destroy(&opts);
     return rc;
 }

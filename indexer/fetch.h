@@ -36,6 +36,13 @@ bool ing_fetch_is_routed(struct span id);
 MUST_USE enum rc ing_fetch_slice(const struct ing_fetch *f, struct span after, size_t max_docs,
                                  size_t *n, struct err *err);
 
+/*
+ * A cursor over all documents behind `after`, as of ing_fetch_slice, in replies of reply_docs; each
+ * and arg are not used. The caller's to destroy, before the client. RC_UNREACHABLE.
+ */
+MUST_USE enum rc ing_fetch_cursor(const struct ing_fetch *f, struct span after, size_t reply_docs,
+                                  mongoc_cursor_t **out, struct err *err);
+
 /* Up to max_docs documents that match the filter, in no order. */
 MUST_USE enum rc ing_fetch_where(const struct ing_fetch *f, const bson_t *filter, size_t max_docs,
                                  struct err *err);

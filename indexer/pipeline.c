@@ -9,15 +9,16 @@
  *                   3 apply      fetch, map, submit: edges,  fetch.c, apply.c,
  *                                own documents, users;       mapping.c,
  *                                cascades between            cascade.c
- *                   4 scan       a slice of what is not      apply.c
- *                                fully read yet
+ *                   4 scan       slices of what is not       scan.c, apply.c
+ *                                fully read yet, two
+ *                                collections at a time
  *                   5 finish     name what was rebuilt       reindex.c
  *                   6 save       position, in the last batch resume.c
  *       | queue: idx_submit -> writer thread -> manifest     index/
  *       | queue: when durable -> write-back thread           writeback.c
  *
  * One thread reads, maps and submits, so every read that is submitted later is
- * a later read: whatever the order of events, the newest version wins. The
+ * a later read, or left out (scan.h): whatever the order of events, the newest version wins. The
  * position is submitted behind everything it covers.
  */
 #include "indexer/pipeline.h"
@@ -29,7 +30,7 @@
 
 enum {
     USERS_PER_ROUND = 2000, /* of cascades: keeps other changes fresh */
-    SLICE_DOCS = 4000,
+    REPLY_DOCS = 500,       /* of the server, when it is well */
     IDLE_WAIT_US = 1000000,
     HURRY_DOCS = 100,
     HURRY_EVERY_US = 4000,
@@ -71,6 +72,8 @@ apply_main(void *arg)
         arena_reset(&round.arena);
         is_open = is_open && !ing_inbox_is_closed(&m->inbox);
     }
+    for (unsigned i = 0; i < m->n_feeds; i++)
+        ing_scan_stop(&m->feeds[i]);
     ing_dirty_set_fini(&round.dirty);
     arena_fini(&round.arena);
     return NULL;
@@ -100,7 +103,8 @@ await_position(struct ing_mongo *m)
 static void
 take(struct ing_mongo *m, struct ing_round *r)
 {
-    bool is_busy = ing_scan_next(m) || m->resume.n_cascades > 0;
+    struct ing_feed *scanned[ING_SCANS];
+    bool is_busy = ing_scans_next(m, scanned) || m->resume.n_cascades > 0;
     if (r->dirty.keys.cap > 16384)
         map_fini(&r->dirty.keys); /* clearing costs its capacity */
     else
@@ -120,7 +124,7 @@ take(struct ing_mongo *m, struct ing_round *r)
     struct span key;
     uint64_t *op;
     while (map_next(&r->dirty.keys, &at, &key, &op))
-        ing_round_add(r, (unsigned char)key.p[0], ing_round_id(r, key), (enum ing_op)*op);
+        ing_round_add(r, (unsigned char)key.p[0], ing_round_id(r, key), (enum ing_op) * op);
     for (unsigned i = 0; i < ING_OP_DOCUMENT_N; i++)
         metrics_add(m->apply_metrics, ing_event_metric((enum ing_op)i, ING_OUTCOME_MERGED),
                     r->dirty.n_merged[i]);
@@ -205,18 +209,21 @@ apply_stage(struct ing_mongo *m, struct ing_round *r, unsigned stage)
     return is_open;
 }
 
-/* One slice, so that changes never wait long for a scan. */
+/* A slice of each, so that changes never wait long for a scan. */
 static bool
 scan(struct ing_mongo *m)
 {
-    struct ing_feed *f = ing_scan_next(m);
-    if (!f)
-        return true;
-    unsigned n_tries = 0;
+    struct ing_feed *feeds[ING_SCANS];
     struct err err;
-    size_t n_docs = SLICE_DOCS;
-    while (ing_apply_slice(m, f, n_docs, &err)) {
-        n_docs = n_docs > 32 ? n_docs / 2 : n_docs;
+    unsigned n = ing_scans_next(m, feeds), n_tries = 0;
+    for (unsigned i = 0; i < n;) {
+        if (ing_apply_slice(m, feeds[i], &err) == RC_OK) {
+            m->reply_docs = m->reply_docs < REPLY_DOCS / 2 ? m->reply_docs * 2 : REPLY_DOCS;
+            n_tries = 0;
+            i++;
+            continue;
+        }
+        m->reply_docs = m->reply_docs > 32 ? m->reply_docs / 2 : m->reply_docs;
         if (!go_on_after(m, "scanning", &err, n_tries++))
             return false;
     }
@@ -435,6 +442,7 @@ mongo_init(struct ing_mongo *m, struct err *err)
     for (size_t i = 0; i < ARRAY_SIZE(m->relations); i++)
         m->relations[i] = ing_relations_new();
     m->chunk_docs = m->options.batch_docs ? m->options.batch_docs : 1;
+    m->reply_docs = REPLY_DOCS;
     if (m->options.metrics)
         m->apply_metrics = metrics_block(m->options.metrics);
     return m->options.sink ? ing_sink_start(m, &m->sink, err) : RC_OK;

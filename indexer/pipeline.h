@@ -17,6 +17,7 @@
 #include "indexer/indexer.h"
 #include "indexer/mapping.h"
 #include "indexer/resume.h"
+#include "indexer/scan.h"
 #include "indexer/source.h"
 
 enum ing_feed_kind { /* what a change of a document means for others */
@@ -43,6 +44,7 @@ struct ing_feed { /* one collection of the profile */
     struct ing_resume_feed *state;
     bool is_frozen; /* live was made with another mapping: it serves, nothing is put */
     uint64_t last_bad_us; /* when a bad document was last logged */
+    struct ing_scan *scan; /* reads on from state->at; NULL: not begun, or after an error */
     /* Under ing_mongo.lock: */
     uint64_t n_scanned, n_estimate, began_us, ended_us;
     uint64_t n_before; /* of n_scanned: by another process */
@@ -137,6 +139,7 @@ struct ing_mongo {
     uint64_t submitted_ticket;               /* of any document */
     uint64_t loaded_us; /* when a rebuild was finished; 0: what it took was given back */
     size_t chunk_docs;         /* of a fetch; shrinks after time-outs */
+    size_t reply_docs;         /* of a scan, likewise */
     bool has_moved;            /* the position, since it was last submitted */
     uint64_t saved_us, hurried_us; /* when the position was last submitted, and with a hurry */
     uint32_t scan_end_s, scan_end_i; /* operation time behind the last scan */
@@ -195,9 +198,11 @@ void ing_round_touch_id(struct ing_round *r, const struct ing_feed *f, struct sp
  */
 MUST_USE enum rc ing_apply_keys(struct ing_mongo *m, struct ing_feed *f, const struct ing_work *w,
                                 size_t at, size_t n, struct err *err);
-/* The next slice of a scan; advances f->state, whose end clears is_scanning. */
-MUST_USE enum rc ing_apply_slice(struct ing_mongo *m, struct ing_feed *f, size_t max_docs,
-                                 struct err *err);
+/*
+ * What a scan has read by now, or reads in a moment, up to a slice; advances f->state, whose end
+ * clears is_scanning. RC_UNREACHABLE, RC_STOPPED; then the next call reads on from f->state.
+ */
+MUST_USE enum rc ing_apply_slice(struct ing_mongo *m, struct ing_feed *f, struct err *err);
 /* Waits until submitted relations are visible. RC_STOPPED. */
 MUST_USE enum rc ing_await_relations(struct ing_mongo *m);
 /*
@@ -259,8 +264,11 @@ bool ing_rebuild_may_finish(struct ing_mongo *m, const struct ing_round *r);
 void ing_rebuild_finish(struct ing_mongo *m);
 /* Some time after a rebuild, when all of it is in files: gives its memory back. */
 void ing_rebuild_tidy(struct ing_mongo *m);
-/* The feed whose turn it is to be scanned; NULL if none. */
-struct ing_feed *ing_scan_next(const struct ing_mongo *m);
+/* The feeds whose turn it is to be scanned, side by side; how many. */
+enum { ING_SCANS = 2 };
+unsigned ing_scans_next(const struct ing_mongo *m, struct ing_feed *out[ING_SCANS]);
+/* Stops reading ahead. */
+void ing_scan_stop(struct ing_feed *f);
 
 /* ---- writeback.c ---- */
 

@@ -126,6 +126,7 @@ create(struct ing_mongo *m, struct idx_batch *b, const struct ing_feed *f)
 static void
 begin_scan(struct ing_mongo *m, struct ing_feed *f)
 {
+    ing_scan_stop(f);
     f->state->is_scanning = true;
     buf_clear(&f->state->at);
     f->state->n_scanned = 0;
@@ -207,6 +208,7 @@ ing_rebuild_cancel(struct ing_mongo *m)
         if (!f->state->aside || f->is_frozen)
             continue; /* what serves only as a stopgap goes on being rebuilt */
         idx_batch_drop(b, f->state->aside);
+        ing_scan_stop(f);
         f->state->aside = 0;
         f->state->is_scanning = false;
         f->was_cancelled = true;
@@ -217,14 +219,38 @@ ing_rebuild_cancel(struct ing_mongo *m)
 
 /* ---- scan, catch up, switch ---- */
 
-struct ing_feed *
-ing_scan_next(const struct ing_mongo *m)
+static bool
+is_scanning(const struct ing_feed *f)
 {
-    for (unsigned i = 0; i < m->n_feeds; i++) {
-        if (m->feeds[i].state && m->feeds[i].state->is_scanning)
-            return &m->feeds[i];
+    return f && f->state->is_scanning;
+}
+
+/* Whether what the feed is derived from is in the index. */
+static bool
+may_scan(const struct ing_mongo *m, const struct ing_feed *f)
+{
+    bool needs_all = ing_mapping_is_derived(f->mapping);
+    bool needs_edges = needs_all || ing_mapping_has_relations(f->mapping);
+    return !(needs_edges && is_scanning(m->edges)) &&
+           !(needs_all && (is_scanning(m->roles) || is_scanning(m->sets)));
+}
+
+unsigned
+ing_scans_next(const struct ing_mongo *m, struct ing_feed *out[ING_SCANS])
+{
+    unsigned n = 0;
+    for (unsigned i = 0; i < m->n_feeds && n < ING_SCANS; i++) {
+        if (is_scanning(&m->feeds[i]) && may_scan(m, &m->feeds[i]))
+            out[n++] = &m->feeds[i];
     }
-    return NULL;
+    return n;
+}
+
+void
+ing_scan_stop(struct ing_feed *f)
+{
+    ing_scan_close(f->scan);
+    f->scan = NULL;
 }
 
 static bool
@@ -265,7 +291,8 @@ set_scan_end(struct ing_mongo *m)
 bool
 ing_rebuild_may_finish(struct ing_mongo *m, const struct ing_round *r)
 {
-    if (!is_pending(m) || ing_scan_next(m))
+    struct ing_feed *scanned[ING_SCANS];
+    if (!is_pending(m) || ing_scans_next(m, scanned))
         return false;
     set_scan_end(m);
     bool is_done = is_caught_up(m, r);
