@@ -569,4 +569,5 @@ def run(program):
         test_real(program, scratch, rng)
 
 
-main(run)
+if __name__ == '__main__':
+    main(run)
