@@ -98,36 +98,6 @@ ing_await_submitted(struct ing_mongo *m)
     return ing_await_relations(m);
 }
 
-/* Whether the members of two stored documents differ that others depend on. */
-static bool
-members_differ(const struct ing_feed *f, struct span a_text, struct span b_text)
-{
-    static const char *const role_names[] = {"rank", "hoist", NULL};
-    static const char *const set_names[] = {"emotes", NULL};
-    static const char *const no_names[] = {NULL};
-    const char *const *names = f->kind == ING_FEED_ROLES  ? role_names
-                               : f->kind == ING_FEED_SETS ? set_names
-                                                          : no_names;
-    struct arena arena = {0};
-    struct json a, b;
-    bool is_different =
-        *names && (json_parse(a_text, &arena, &a, NULL) || json_parse(b_text, &arena, &b, NULL));
-    struct buf texts[2] = {{0}, {0}};
-    for (; *names && !is_different; names++) {
-        static const struct json none = {.type = JSON_NULL};
-        const struct json *values[2] = {json_get(&a, *names), json_get(&b, *names)};
-        for (int i = 0; i < 2; i++) {
-            buf_clear(&texts[i]);
-            json_put(&texts[i], values[i] ? values[i] : &none, true);
-        }
-        is_different = !span_eq(buf_span(&texts[0]), buf_span(&texts[1]));
-    }
-    buf_fini(&texts[0]);
-    buf_fini(&texts[1]);
-    arena_fini(&arena);
-    return is_different;
-}
-
 /* json: of the new version; p NULL: there is none. */
 static bool
 is_changed(struct chunk *c, uint32_t uid, struct span id, struct span json)
@@ -139,7 +109,7 @@ is_changed(struct chunk *c, uint32_t uid, struct span id, struct span json)
     struct span held_json;
     return !json.p ||
            idx_doc_reader_get(c->m->doc_reader, held->views[view].segment, doc, &held_json, NULL) ||
-           members_differ(c->feed, held_json, json);
+           ing_cascade_is_asked(c->feed, held_json, json);
 }
 
 /*
@@ -388,6 +358,16 @@ ing_state_put(struct ing_mongo *m, struct idx_batch *b)
     ing_resume_write(&m->resume, &text);
     idx_batch_state(b, SPAN_LIT("mongo"), arena_dup(idx_batch_arena(b), buf_span(&text)));
     buf_fini(&text);
+    if (m->writeback)
+        ing_debts_put(&m->debts, b);
+}
+
+/* Reads show every event that was taken, and what we have written back. */
+static enum rc
+begin_reads(struct ing_mongo *m, struct err *err)
+{
+    enum rc rc = ing_client_session(&m->client, m->resume.read_s, m->resume.read_i, err);
+    return rc ? rc : ing_client_session(&m->client, m->written_s, m->written_i, err);
 }
 
 static enum rc
@@ -404,6 +384,8 @@ chunk_begin(struct chunk *c, struct ing_mongo *m, struct ing_feed *f, bool is_sc
     uint64_t ticket = needs_all ? m->relation_ticket : needs_edges ? m->edges_ticket : 0;
     if (await_visible(m, ticket))
         return err_set(err, RC_STOPPED, "stopping");
+    if (m->writeback)
+        ing_writeback_reap(m, NULL);
     const struct ing_resume_feed *s = f->state;
     if (s->live && !f->is_frozen && (!is_scan || !s->aside))
         c->targets[c->n_targets++] = (struct target){s->live, false};
@@ -500,7 +482,7 @@ ing_apply_keys(struct ing_mongo *m, struct ing_feed *f, const struct ing_work *w
     if (rc)
         return rc;
     struct ing_fetch fetch = {&m->client, f->source, &f->fields, take_doc, &c};
-    rc = ing_client_session(&m->client, m->resume.read_s, m->resume.read_i, err);
+    rc = begin_reads(m, err);
     if (!rc)
         rc = ing_fetch_keys(&fetch, w->ids + at, n, err);
     if (!rc)

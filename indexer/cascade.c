@@ -6,6 +6,37 @@
  */
 #include "indexer/pipeline.h"
 
+/* ---- what asks for it ---- */
+
+bool
+ing_cascade_is_asked(const struct ing_feed *f, struct span a_text, struct span b_text)
+{
+    static const char *const role_names[] = {"rank", "hoist", NULL};
+    static const char *const set_names[] = {"emotes", NULL};
+    static const char *const no_names[] = {NULL};
+    const char *const *names = f->kind == ING_FEED_ROLES  ? role_names
+                               : f->kind == ING_FEED_SETS ? set_names
+                                                          : no_names;
+    struct arena arena = {0};
+    struct json a, b;
+    bool is_different =
+        *names && (json_parse(a_text, &arena, &a, NULL) || json_parse(b_text, &arena, &b, NULL));
+    struct buf texts[2] = {{0}, {0}};
+    for (; *names && !is_different; names++) {
+        static const struct json none = {.type = JSON_NULL};
+        const struct json *values[2] = {json_get(&a, *names), json_get(&b, *names)};
+        for (int i = 0; i < 2; i++) {
+            buf_clear(&texts[i]);
+            json_put(&texts[i], values[i] ? values[i] : &none, true);
+        }
+        is_different = !span_eq(buf_span(&texts[0]), buf_span(&texts[1]));
+    }
+    buf_fini(&texts[0]);
+    buf_fini(&texts[1]);
+    arena_fini(&arena);
+    return is_different;
+}
+
 /* ---- documents that show edges: roles, products, ... ---- */
 
 static void
@@ -149,7 +180,10 @@ ing_cascades_done(struct ing_mongo *m)
 {
     for (size_t i = m->resume.n_cascades; i-- > 0;) {
         struct ing_cascade *c = &m->resume.cascades[i];
-        if (!m->users || (c->is_collected && c->i_ids == c->n_ids)) {
+        bool is_done = !m->users || (c->is_collected && c->i_ids == c->n_ids);
+        if (m->writeback && (is_done || (c->is_collected && c->i_ids > 0)))
+            ing_debts_incur(m, c, is_done);
+        if (is_done) {
             ing_resume_cascade_remove(&m->resume, i);
         } else if (c->is_collected && c->i_ids > 0) {
             buf_clear(&c->at);

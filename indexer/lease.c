@@ -129,7 +129,11 @@ end_session(struct ing_client *c, const bson_t *lsid)
     bson_destroy(&command);
 }
 
-/* A holder that died, or sleeps, may have left a transaction that keeps the lease from us. */
+/*
+ * A holder that died, or sleeps, may have left a transaction that keeps the
+ * lease from us and, on MongoDB 4.0, everybody's majority reads and writes
+ * waiting. One that is alive loses a bulk, which it tries again.
+ */
 static void
 end_session_seen(struct ing_lease *l, struct ing_client *c)
 {
@@ -177,8 +181,6 @@ take(struct ing_lease *l, struct ing_client *c, bool is_there, struct err *err)
                                          "epoch", BCON_INT64(1), "beat", BCON_INT64(0), "}");
     bson_t *opts = BCON_NEW("upsert", BCON_BOOL(!is_there));
     int64_t n;
-    if (l->other[0])
-        end_session_seen(l, c);
     enum rc rc = update(c, filter, change, opts, &n, err);
     /* An upsert may have matched someone who was faster: the next look tells. */
     if (!rc && n == 1 && is_there) {
@@ -209,8 +211,11 @@ watch(struct ing_lease *l, struct ing_client *c, struct err *err)
     }
     if (has_moved && l->other_boot_us && seen.holder[0])
         l->state = ING_LEASE_OTHERS;
-    if (has_moved || !l->other_boot_us)
+    bool is_first = !l->other_boot_us;
+    if (has_moved || is_first)
         l->other_boot_us = now_us;
+    if (seen.holder[0] && (is_first || now_us - l->other_boot_us > l->ttl_us / 3))
+        end_session_seen(l, c);
     memcpy(l->other, seen.holder, sizeof l->other);
     l->other_epoch = seen.epoch;
     l->other_beat = seen.beat;

@@ -60,6 +60,7 @@ apply_main(void *arg)
         ing_generations_prepare(m);
     while (is_open) {
         take(m, &round);
+        ing_debts_settle(m);
         begin_rebuilds(m, &round);
         is_open = apply(m, &round) && scan(m);
         if (is_open && ing_rebuild_may_finish(m, &round))
@@ -282,8 +283,8 @@ save(struct ing_mongo *m, const struct ing_round *r)
     s->n_applied += d->keys.n;
     s->position_s = time_s;
     s->position_i = time_i;
-    pthread_mutex_unlock(&m->lock);
     s->whole_s = ing_resume_whole_s(&m->resume);
+    pthread_mutex_unlock(&m->lock);
     ing_status_update(m);
     if (has_work)
         metrics_observe(m->apply_metrics, M_ROUND_TIME, now_us - r->taken_us);
@@ -375,6 +376,8 @@ resume_init(struct ing_mongo *m, struct err *err)
     struct arena arena = {0};
     enum rc rc =
         ing_resume_read(idx_state(m->options.idx, SPAN_LIT("mongo"), &arena), &m->resume, err);
+    if (!rc && m->options.writeback == ING_WRITEBACK_FULL)
+        ing_debts_read(&m->debts, idx_state(m->options.idx, SPAN_LIT("owed"), &arena));
     arena_fini(&arena);
     if (rc)
         return rc;
@@ -408,6 +411,7 @@ mongo_free(struct ing_mongo *m)
     if (!atomic_load(&m->is_hung))
         ing_client_close(&m->client);
     ing_resume_fini(&m->resume);
+    ing_debts_fini(&m->debts);
     ing_position_fini(&m->start);
     ing_inbox_fini(&m->inbox);
     pthread_mutex_destroy(&m->lock);

@@ -13,6 +13,7 @@
 #include <stdatomic.h>
 
 #include "indexer/dead.h"
+#include "indexer/debt.h"
 #include "indexer/dirty.h"
 #include "indexer/indexer.h"
 #include "indexer/mapping.h"
@@ -131,6 +132,8 @@ struct ing_mongo {
     /* Apply thread: */
     struct ing_client client;
     struct ing_resume resume;
+    struct ing_debts debts;
+    uint32_t written_s, written_i; /* cluster time of our last write-back: reads show it */
     struct idx_reader *reader;
     struct idx_doc_reader *doc_reader;
     struct ing_relations *relations[2]; /* of the live generations, of those aside */
@@ -235,6 +238,11 @@ void ing_sink_write_status(struct ing_sink *s, struct buf *out);
 
 /* ---- cascade.c ---- */
 
+/*
+ * Whether two stored documents of a relation differ in what others depend on;
+ * true for texts that cannot be read. O(json).
+ */
+bool ing_cascade_is_asked(const struct ing_feed *f, struct span a_text, struct span b_text);
 /* Adds the documents that show the edges of recorded cascades to the round. */
 void ing_cascades_touch_own(struct ing_mongo *m, struct ing_round *r);
 /* Adds users, at most about max_docs; relations must be visible. */
@@ -283,6 +291,18 @@ void ing_writeback_note(struct ing_mongo *m, struct ing_writeback_list **list,
 /* The list is written once the batch is durable. NULL: nothing. */
 void ing_writeback_attach(struct ing_writeback_list *list, struct idx_batch *b);
 void ing_writeback_list_free(struct ing_writeback_list *list); /* NULL allowed */
+/* Numbers of lists so far: the next one gets a higher one. Apply thread, like the next two. */
+uint64_t ing_writeback_n_lists(const struct ing_mongo *m);
+struct ing_writeback_progress {
+    bool is_holder;
+    uint64_t done_list; /* all lists up to this number are done with */
+    uint64_t lost_list; /* the newest that was not written, or not in full */
+    uint32_t told_s;    /* by the lease's holder: all changes before this time are written back */
+};
+/* Forgets the lists that are done with; out may be NULL. Reads begin behind it (written_s). */
+void ing_writeback_reap(struct ing_mongo *m, struct ing_writeback_progress *out);
+/* What a holder tells the others. */
+void ing_writeback_tell(struct ing_mongo *m, uint32_t paid_s);
 /* Whether this sidecar writes back. Any thread. */
 bool ing_writeback_is_holder(struct ing_mongo *m);
 /* Waits while too much is queued. */

@@ -110,12 +110,12 @@ list_users(const struct ing_stats_items *items, bson_t *filter, struct map *by_i
         char number[16];
         const char *name;
         if (!find_new_list(item, &set, &at) ||
-            !bson_init_static(&key, (const uint8_t *)item->key.p, item->key.n) ||
+            !bson_init_static(&key, (const uint8_t *)item->id.p, item->id.n) ||
             !bson_iter_init(&at, &key) || !bson_iter_next(&at))
             continue;
         bson_uint32_to_string((uint32_t)n++, &name, number, sizeof number);
         bson_append_iter(&in, name, -1, &at);
-        *map_put(by_id, item->key, NULL) = (uint64_t)(uintptr_t)item;
+        *map_put(by_id, item->id, NULL) = (uint64_t)(uintptr_t)item;
     }
     bson_append_array_end(&id, &in);
     bson_append_document_end(filter, &id);

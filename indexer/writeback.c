@@ -51,8 +51,8 @@ ing_writeback_list_free(struct ing_writeback_list *list)
     queue_release(q);
 }
 
-static void
-on_durable(void *arg, enum rc rc)
+void
+ing_writeback_on_durable(void *arg, enum rc rc)
 {
     struct ing_writeback_list *list = arg;
     struct ing_writeback_queue *q = list->queue;
@@ -67,16 +67,6 @@ on_durable(void *arg, enum rc rc)
     pthread_mutex_unlock(&q->lock);
     if (!is_taken)
         ing_writeback_list_free(list);
-}
-
-void
-ing_writeback_attach(struct ing_writeback_list *list, struct idx_batch *b)
-{
-    if (!list)
-        return;
-    uint32_t event_s = list->queue->m->resume.read_s;
-    list->event_s = event_s ? (int64_t)event_s : (int64_t)(clock_wall_us() / 1000000);
-    idx_batch_on_durable(b, on_durable, list);
 }
 
 void
@@ -150,7 +140,7 @@ add_update(mongoc_bulk_operation_t *bulk, const struct ing_writeback_item *item,
 {
     bson_t key, outputs, filter = BSON_INITIALIZER, update = BSON_INITIALIZER, set;
     bson_iter_t id;
-    if (!bson_init_static(&key, (const uint8_t *)item->key.p, item->key.n) ||
+    if (!bson_init_static(&key, (const uint8_t *)item->id.p, item->id.n) ||
         !bson_iter_init(&id, &key) || !bson_iter_next(&id) ||
         !bson_init_static(&outputs, (const uint8_t *)item->set.p, item->set.n))
         return;
@@ -245,16 +235,17 @@ is_refused(struct back *b, const struct err *err)
 }
 
 /*
- * A conflict means that a document of the bulk is being changed: its own event
- * will bring it here again, but the others deserve a smaller bulk.
+ * A conflict means that a document of the bulk is being changed, and the others
+ * deserve a smaller bulk. True if everything was written.
  */
-static void
+static bool
 write_list(struct back *b, const struct ing_writeback_list *list)
 {
     enum { WRITE_CONFLICT = 112 };
     struct ing_mongo *m = b->m;
     unsigned n_tries = 0;
     size_t max = BULK_OPS;
+    bool has_left_out = false;
     b->event_s = list->event_s;
     for (const struct ing_writeback_item *at = list->items;
          at && !ing_inbox_is_closed(&m->inbox);) {
@@ -268,21 +259,43 @@ write_list(struct back *b, const struct ing_writeback_list *list)
             continue;
         }
         if (rc == RC_CONFLICT || is_refused(b, &err))
-            return;
+            return false;
         if (err.sys == WRITE_CONFLICT && n > 0) {
             max = max > 1 ? max / 2 : 1;
+            has_left_out |= n == 1;
             if (n == 1)
-                at = at->next;
+                at = at->next; /* an event will follow, or the change comes to nothing */
             continue;
         }
         uint64_t wait_us = ing_backoff_us(n_tries++);
         metrics_add(b->metrics, M_SOURCE_ERRORS, 1);
         ing_trouble(m, "writing back", &err, wait_us);
         if (n_tries > 100 || ing_inbox_sleep(&m->inbox, wait_us))
-            return; /* what can never be written is asked for again by the sweep */
+            return false; /* asked for again by the sweep, or as a debt */
         if (ing_client_renew(&b->client, &err))
-            return;
+            return false;
     }
+    return !has_left_out && !ing_inbox_is_closed(&m->inbox);
+}
+
+/* The apply thread takes it back: reads must show what was written. */
+static void
+finish(struct back *b, struct ing_writeback_list *list, bool is_written)
+{
+    struct ing_writeback_queue *q = b->queue;
+    uint32_t time_s = 0, time_i = 0;
+    if (b->client.session)
+        mongoc_client_session_get_operation_time(b->client.session, &time_s, &time_i);
+    pthread_mutex_lock(&q->lock);
+    q->done_list = list->number;
+    q->lost_list = is_written ? q->lost_list : list->number;
+    if (time_s > q->written_s || (time_s == q->written_s && time_i > q->written_i)) {
+        q->written_s = time_s;
+        q->written_i = time_i;
+    }
+    list->next = q->done;
+    q->done = list;
+    pthread_mutex_unlock(&q->lock);
 }
 
 /* ---- the sweep ---- */
@@ -326,17 +339,41 @@ sweep(struct ing_mongo *m, struct ing_client *client)
 
 static const char *const lease_names[] = {"watching", "standby", "holder", "refused"};
 
+/* What the holder told; it stays true whatever becomes of the holder. */
+static void
+hear(struct back *b)
+{
+    bson_iter_t at, paid;
+    const bson_t *seen = b->lease.seen;
+    if (!seen || !bson_iter_init(&at, seen) ||
+        !bson_iter_find_descendant(&at, "told.paid_s", &paid))
+        return;
+    int64_t paid_s = bson_iter_as_int64(&paid);
+    pthread_mutex_lock(&b->queue->lock);
+    b->queue->told_s = paid_s > 0 && paid_s < UINT32_MAX ? (uint32_t)paid_s : 0;
+    pthread_mutex_unlock(&b->queue->lock);
+}
+
 static void
 keep_lease(struct back *b)
 {
     struct err err;
     enum ing_lease_state was = b->lease.state;
+    struct ing_writeback_queue *q = b->queue;
+    bson_t told = BSON_INITIALIZER;
+    pthread_mutex_lock(&q->lock);
+    bson_append_int64(&told, "paid_s", -1, q->paid_s);
+    pthread_mutex_unlock(&q->lock);
+    b->lease.told = &told;
     if (ing_lease_keep(&b->lease, &b->client, &err)) {
         ing_trouble(b->m, "keeping the lease", &err, ING_LEASE_LOOK_US);
         b->lease.looked_us = clock_boot_us(); /* try again, but not at once */
         if (ing_client_renew(&b->client, &err))
-            return; /* cannot be: the URI was good before */
+            b->lease.looked_us += ING_LEASE_LOOK_US; /* cannot be: the URI was good before */
     }
+    b->lease.told = NULL;
+    bson_destroy(&told);
+    hear(b);
     if (b->lease.state == was)
         return;
     pthread_mutex_lock(&b->m->lock);
@@ -399,11 +436,11 @@ writeback_main(void *arg)
             continue;
         }
         struct ing_writeback_list *list = pop(q, 200000);
-        if (list && is_holder)
-            write_list(&b, list);
+        bool is_written = list && is_holder && write_list(&b, list);
         if (!is_holder && m->stats)
             ing_stats_look(m->stats, &b.client);
-        ing_writeback_list_free(list);
+        if (list)
+            finish(&b, list, is_written);
         if (!list && is_holder && clock_us() >= sweep_at_us && ing_mongo_is_ready(m)) {
             sweep(m, &b.client);
             sweep_at_us = clock_us() + m->options.sweep_us;
@@ -447,5 +484,10 @@ ing_writeback_stop(struct ing_writeback_queue *q)
     pthread_join(q->thread, NULL);
     for (struct ing_writeback_list *list; (list = pop(q, 0)) != NULL;)
         ing_writeback_list_free(list);
+    for (struct ing_writeback_list *next; q->done; q->done = next) {
+        next = q->done->next;
+        ing_writeback_list_free(q->done);
+    }
+    map_fini(&q->waiting);
     queue_release(q);
 }

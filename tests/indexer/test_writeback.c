@@ -281,6 +281,100 @@ hold_lease(struct rig *r)
     return session;
 }
 
+/* Somebody else's lease: what is noted meanwhile is dropped. It dies after a while. */
+static void
+lose_lease(struct rig *r)
+{
+    rig_command(r, "{\"update\": \"tailfin_lease\", \"updates\": [{\"q\": {}, \"u\":"
+                   " {\"$set\": {\"holder\": \"someone\"}, \"$inc\": {\"epoch\": 1}}}]}");
+}
+
+static const char has_rank_33[] = "{\"cached.role_rank\": 33}";
+
+/* The users that a cascade derived are marked already: no sweep finds what MongoDB lacks. */
+static void
+a_cascades_values_outlive_a_lost_lease(void **state)
+{
+    struct rig r;
+    rig_init(&r, *state);
+    r.writeback = ING_WRITEBACK_FULL;
+    fill(&r);
+    rig_open(&r);
+    assert_true(rig_wait_ready(&r) && wait_for(&r, "users", "{\"cached.role_rank\": 10}", 1));
+    assert_true(wait_for(&r, "users", is_marked, 2));
+    lose_lease(&r);
+    world_role(&r, 1, 33, true);
+    assert_true(rig_settle(&r));
+    rig_commit(&r);
+    assert_true(wait_for(&r, "users", has_rank_33, 1));
+    rig_fini(&r);
+}
+
+static void
+a_cascades_values_outlive_a_kill(void **state)
+{
+    struct rig r;
+    rig_init(&r, *state);
+    r.writeback = ING_WRITEBACK_FULL;
+    fill(&r);
+    rig_open(&r);
+    assert_true(rig_wait_ready(&r) && wait_for(&r, "users", "{\"cached.role_rank\": 10}", 1));
+    assert_true(wait_for(&r, "users", is_marked, 2));
+    rig_close(&r);
+    /* From here on it may not write: what a kill behind the commit leaves. */
+    lose_lease(&r);
+    rig_open(&r);
+    world_role(&r, 1, 33, true);
+    assert_true(rig_settle(&r));
+    rig_commit(&r);
+    assert_int_equal(count(&r, "users", has_rank_33), 0);
+    rig_close(&r);
+    rig_open(&r);
+    assert_true(wait_for(&r, "users", has_rank_33, 1));
+    /* Once paid, it is not owed any more. */
+    assert_true(rig_settle(&r));
+    rig_close(&r);
+    uint64_t written = metrics_read(r.metrics, M_WRITEBACKS);
+    rig_open(&r);
+    assert_true(rig_settle(&r));
+    clock_sleep_us(3000000);
+    assert_int_equal(metrics_read(r.metrics, M_WRITEBACKS), written);
+    rig_fini(&r);
+}
+
+/*
+ * Two rounds derive one value after the other while the first is still on its
+ * way: the second sees in MongoDB what it wants already, and yet the first
+ * must not be the last word.
+ */
+static void
+the_newest_value_is_written_last(void **state)
+{
+    struct rig r;
+    rig_init(&r, *state);
+    r.writeback = ING_WRITEBACK_FULL;
+    fill(&r);
+    rig_open(&r);
+    assert_true(rig_wait_ready(&r) && wait_for(&r, "users", "{\"cached.role_rank\": 10}", 1));
+    assert_true(wait_for(&r, "users", is_marked, 2));
+    lose_lease(&r);
+    clock_sleep_us(4500000); /* noticed by now: until the other one is dead, lists wait */
+    world_role(&r, 1, 33, true);
+    assert_true(rig_settle(&r));
+    rig_commit(&r);
+    assert_int_equal(count(&r, "users", has_rank_33), 0);
+    world_role(&r, 1, 10, true);
+    assert_true(rig_settle(&r));
+    rig_commit(&r);
+    /* The mark of the role comes behind the values of its users. */
+    assert_true(wait_for(&r, "roles", "{\"applied_rank\": 10}", 1));
+    for (int i = 0; i < 1000 && rig_status(&r, "writeback_queue") > 0; i++)
+        clock_sleep_us(20000);
+    clock_sleep_us(2000000);
+    assert_int_equal(count(&r, "users", "{\"cached.role_rank\": 10}"), 1);
+    rig_fini(&r);
+}
+
 /* The server would end the transaction after 60 s only; the next holder does it. */
 static void
 a_dead_holders_transaction_is_ended(void **state)
@@ -313,6 +407,9 @@ main(void)
         cmocka_unit_test(only_one_sidecar_writes),
         cmocka_unit_test(a_late_holder_is_fenced),
         cmocka_unit_test(a_dead_holders_transaction_is_ended),
+        cmocka_unit_test(a_cascades_values_outlive_a_lost_lease),
+        cmocka_unit_test(a_cascades_values_outlive_a_kill),
+        cmocka_unit_test(the_newest_value_is_written_last),
         cmocka_unit_test(sweeps_what_nobody_told_it),
     };
     return cmocka_run_group_tests(tests, start, stop);
