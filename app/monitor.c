@@ -42,6 +42,8 @@ answer_health(struct app *app, struct http_exchange *x)
     if (app->mongo)
         ing_mongo_write_health(app->mongo, &body);
     qry_write_health(app->qry, &body);
+    if (app->api) /* searches go on: this is no reason to send them elsewhere */
+        ing_api_write_health(app->api, &body);
     buf_putc(&body, '}');
     http_reply(x, ok ? 200 : 503, JSON, &body);
 }

@@ -288,6 +288,7 @@ finish_well(struct idx *idx, struct idx_commit *c)
     idx_durable_set(&idx->durable, &c->manifest);
     if (c->n_folds > 0 && w->publish_at_us == UINT64_MAX)
         w->publish_at_us = clock_us(); /* lets the RAM segments go */
+    metrics_set(w->metrics, M_INDEX_COMMIT_FAILING, 0);
     metrics_add(w->metrics, M_INDEX_COMMITS, 1);
     metrics_observe(w->metrics, M_COMMIT_TIME, clock_us() - c->began_us);
 }
@@ -306,6 +307,8 @@ finish_badly(struct idx *idx, struct idx_commit *c)
     w->commit_retry_us = w->commit_at_us = clock_us() + w->commit_backoff_us;
     metrics_add(w->metrics, M_INDEX_COMMIT_FAILURES, 1);
     (void)err_wrap(&c->err, c->rc, "commit %llu", (unsigned long long)c->manifest.number);
+    idx_durable_fail(&idx->durable, &c->err);
+    metrics_set(w->metrics, M_INDEX_COMMIT_FAILING, 1);
     idx_trouble(idx, &c->err);
     idx_grant(idx, c->rc, &c->err);
 }

@@ -71,6 +71,7 @@ struct idx_durable { /* what the newest commit holds; guarded by the lock */
     struct arena arena;
     struct idx_state_part *states;
     size_t n_states;
+    struct err trouble; /* of the commit after it, if that failed; else rc is RC_OK */
 };
 
 struct idx {
@@ -94,6 +95,7 @@ struct idx {
 void *idx_writer_main(void *idx);
 /* Copies states into idx->durable. Takes its lock. */
 void idx_durable_set(struct idx_durable *d, const struct idx_manifest *m);
+void idx_durable_fail(struct idx_durable *d, const struct err *err);
 /* Tells the owner of the index that something failed and will be tried again. */
 void idx_trouble(const struct idx *idx, const struct err *err);
 

@@ -70,36 +70,65 @@ has_room(const struct idx_inbox *in, const struct idx_batch *b)
     return in->n_batches < BATCHES_MAX && in->n_bytes + b->arena.total_bytes <= BYTES_MAX;
 }
 
-static uint64_t
-refuse(struct idx_inbox *in, struct idx_batch *b)
-{
-    unlock(in);
-    idx_callback_call(&b->on_visible, RC_STOPPED);
-    idx_callback_call(&b->on_durable, RC_STOPPED);
-    idx_batch_free(b);
-    return 0;
-}
-
-uint64_t
-idx_inbox_submit(struct idx_inbox *in, struct idx_batch **take)
+static void
+refuse(struct idx_batch **take)
 {
     struct idx_batch *b = *take;
     *take = NULL;
-    lock(in);
-    while (!in->is_closing && !has_room(in, b))
-        pthread_cond_wait(&in->room, &in->lock);
-    if (in->is_closing)
-        return refuse(in, b);
-    uint64_t ticket = ++in->submitted;
-    b->ticket = ticket;
+    idx_callback_call(&b->on_visible, RC_STOPPED);
+    idx_callback_call(&b->on_durable, RC_STOPPED);
+    idx_batch_free(b);
+}
+
+/* The lock is held. */
+static uint64_t
+append(struct idx_inbox *in, struct idx_batch **take)
+{
+    struct idx_batch *b = *take;
+    *take = NULL;
+    b->ticket = ++in->submitted;
     b->next = NULL;
     *in->last = b;
     in->last = &b->next;
     in->n_batches++;
     in->n_bytes += b->arena.total_bytes;
     pthread_cond_signal(&in->work);
+    return b->ticket;
+}
+
+/* When a wait that begins now is over. */
+static uint64_t
+deadline_of(uint64_t timeout_us)
+{
+    uint64_t now = clock_us();
+    return timeout_us < UINT64_MAX - now ? now + timeout_us : UINT64_MAX;
+}
+
+enum rc
+idx_inbox_submit(struct idx_inbox *in, struct idx_batch **take, uint64_t timeout_us,
+                 uint64_t *ticket)
+{
+    uint64_t deadline = deadline_of(timeout_us);
+    bool is_in_time = true;
+    lock(in);
+    while (!in->is_closing && is_in_time && !has_room(in, *take))
+        is_in_time = wait_until(&in->room, in, deadline);
+    bool is_closing = in->is_closing, is_taken = !is_closing && has_room(in, *take);
+    if (is_taken)
+        *ticket = append(in, take);
     unlock(in);
-    return ticket;
+    if (is_closing)
+        refuse(take);
+    return is_taken ? RC_OK : is_closing ? RC_STOPPED : RC_CUTOFF;
+}
+
+bool
+idx_inbox_has_room(struct idx_inbox *in)
+{
+    lock(in);
+    bool has_room = !in->is_full;
+    unlock(in);
+    return has_room;
 }
 
 static bool
@@ -123,8 +152,7 @@ wish(struct idx_inbox *in, uint64_t ticket, enum idx_stage stage)
 enum rc
 idx_inbox_wait(struct idx_inbox *in, uint64_t ticket, enum idx_stage stage, uint64_t timeout_us)
 {
-    uint64_t now = clock_us();
-    uint64_t deadline = timeout_us < UINT64_MAX - now ? now + timeout_us : UINT64_MAX;
+    uint64_t deadline = deadline_of(timeout_us);
     enum rc rc = RC_OK;
     lock(in);
     must(ticket <= in->submitted);

@@ -54,7 +54,10 @@ void idx_inbox_init(struct idx_inbox *in);
 void idx_inbox_fini(struct idx_inbox *in);
 
 /* Any thread; see idx_submit and idx_wait. */
-uint64_t idx_inbox_submit(struct idx_inbox *in, struct idx_batch **take);
+enum rc idx_inbox_submit(struct idx_inbox *in, struct idx_batch **take, uint64_t timeout_us,
+                         uint64_t *ticket);
+/* False while there is too much in RAM for more to be applied. */
+bool idx_inbox_has_room(struct idx_inbox *in);
 enum rc idx_inbox_wait(struct idx_inbox *in, uint64_t ticket, enum idx_stage stage,
                        uint64_t timeout_us);
 void idx_inbox_post(struct idx_inbox *in, struct idx_job *job);

@@ -120,7 +120,21 @@ idx_new_uid(struct idx *idx)
 uint64_t
 idx_submit(struct idx *idx, struct idx_batch **take)
 {
-    return idx_inbox_submit(&idx->inbox, take);
+    uint64_t ticket = 0;
+    enum rc rc = idx_submit_within(idx, take, UINT64_MAX, &ticket);
+    return rc == RC_OK ? ticket : 0;
+}
+
+enum rc
+idx_submit_within(struct idx *idx, struct idx_batch **take, uint64_t timeout_us, uint64_t *ticket)
+{
+    return idx_inbox_submit(&idx->inbox, take, timeout_us, ticket);
+}
+
+bool
+idx_has_room(struct idx *idx)
+{
+    return idx_inbox_has_room(&idx->inbox);
 }
 
 enum rc
@@ -161,6 +175,7 @@ void
 idx_durable_set(struct idx_durable *d, const struct idx_manifest *m)
 {
     lock(d);
+    d->trouble = (struct err){0};
     arena_reset(&d->arena);
     d->number = m->number;
     d->wall_us = m->wall_us;
@@ -171,6 +186,26 @@ idx_durable_set(struct idx_durable *d, const struct idx_manifest *m)
         d->states[i].value = arena_dup(&d->arena, m->states[i].value);
     }
     unlock(d);
+}
+
+void
+idx_durable_fail(struct idx_durable *d, const struct err *err)
+{
+    lock(d);
+    d->trouble = *err;
+    unlock(d);
+}
+
+enum rc
+idx_commit_trouble(struct idx *idx, struct err *err)
+{
+    struct idx_durable *d = &idx->durable;
+    lock(d);
+    enum rc rc = d->trouble.rc;
+    if (rc != RC_OK && err)
+        *err = d->trouble;
+    unlock(d);
+    return rc;
 }
 
 struct span

@@ -139,6 +139,19 @@ void idx_batch_hurry(struct idx_batch *b);
  * rises, 0 if the index is closing (callbacks then got RC_STOPPED).
  */
 uint64_t idx_submit(struct idx *idx, struct idx_batch **take);
+/*
+ * The same for those who do not wait for ever: RC_CUTOFF after timeout_us
+ * without room, and the batch is still the caller's. RC_STOPPED.
+ */
+MUST_USE enum rc idx_submit_within(struct idx *idx, struct idx_batch **take, uint64_t timeout_us,
+                                   uint64_t *ticket);
+/* False while so much waits for a commit that nothing is applied. Any thread. */
+bool idx_has_room(struct idx *idx);
+/*
+ * Why the newest commit failed (it is tried again until one works), RC_OK if
+ * it did not. Any thread.
+ */
+enum rc idx_commit_trouble(struct idx *idx, struct err *err);
 
 enum idx_stage { IDX_APPLIED, IDX_VISIBLE, IDX_DURABLE };
 /*

@@ -148,6 +148,8 @@ ing_api_read_object(struct http_exchange *x, struct json *out)
 void
 ing_api_refuse(struct http_exchange *x, enum rc rc, const struct err *err)
 {
+    if (rc == RC_DISK)
+        http_reply_header(x, "Retry-After", "5");
     http_reply_error(x, rc_http(rc), "%s", err->text[0] ? err->text : rc_text(rc));
 }
 
@@ -255,4 +257,10 @@ ing_api_stop(struct ing_api *a)
     for (int i = 0; i < ING_LANE_N; i++)
         queue_free(a->lanes[i]);
     free(a);
+}
+
+void
+ing_api_write_health(struct ing_api *a, struct buf *out)
+{
+    ing_groups_write_health(a->groups, out);
 }

@@ -211,6 +211,7 @@ struct rebuild {
     struct idx_doc_reader *docs;
     struct idx_batch *batch;
     uint32_t uid;
+    bool has_parts; /* that were submitted */
 };
 
 static enum rc
@@ -232,10 +233,10 @@ rebuild_document(struct rebuild *r, const struct idx_view *view, uint32_t d, str
     idx_batch_put(r->batch, r->uid, &built.doc);
     if (idx_batch_n(r->batch) < REBUILD_DOCS)
         return RC_OK;
-    if (idx_submit(r->a->options.idx, &r->batch) == 0)
-        return err_set(err, RC_STOPPED, "%s", rc_text(RC_STOPPED));
+    rc = ing_groups_submit(r->a->groups, &r->batch, err);
+    r->has_parts |= rc == RC_OK;
     r->batch = idx_batch_new();
-    return RC_OK;
+    return rc;
 }
 
 static enum rc
@@ -267,15 +268,13 @@ rebuild(struct ing_api *a, const struct idx_collection *c, const struct sch_coll
         ing_groups_hand_on(a->groups, c->uid, r.uid);
         idx_batch_complete(r.batch, r.uid);
         idx_batch_name(r.batch, r.uid);
-    } else if (r.batch) {
-        idx_batch_free(r.batch);
-        r.batch = idx_batch_new();
-        idx_batch_drop(r.batch, r.uid);
+        rc = ing_groups_commit(a->groups, &r.batch, err);
     }
-    struct err *commit_err = rc == RC_OK ? err : NULL;
-    enum rc committed = r.batch ? ing_groups_commit(a->groups, &r.batch, commit_err) : RC_STOPPED;
+    if (rc != RC_OK && r.has_parts)
+        ing_groups_discard(a->groups, r.uid);
+    idx_batch_free(r.batch);
     idx_doc_reader_free(r.docs);
-    return rc == RC_OK ? committed : rc;
+    return rc;
 }
 
 void

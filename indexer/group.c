@@ -39,7 +39,7 @@ struct run {
 static void prepare(struct ing_group *group, const struct idx_collection *c,
                     struct ing_analyzer *analyzer, struct ing_write *w);
 static void resolve(struct run *run, struct ing_write *w);
-static enum rc finish(struct run *run);
+static enum rc finish(struct run *run, struct err *err);
 static void begin_turn(struct ing_groups *g);
 static void end_turn(struct ing_groups *g);
 
@@ -69,12 +69,15 @@ ing_group_run(struct ing_group *group)
     struct run run = {.g = g, .group = group};
     if (!group->batch)
         group->batch = idx_batch_new();
+    struct err err = {0};
     begin_turn(g);
-    for (size_t i = 0; i < group->n; i++) {
+    enum rc rc = ing_groups_may_write(g, &err);
+    for (size_t i = 0; i < group->n && rc == RC_OK; i++) {
         if (group->writes[i].rc == RC_OK)
             resolve(&run, &group->writes[i]);
     }
-    enum rc rc = run.is_dirty ? finish(&run) : RC_OK;
+    if (run.is_dirty)
+        rc = finish(&run, &err);
     end_turn(g);
     idx_batch_free(group->batch);
     group->batch = NULL;
@@ -83,7 +86,7 @@ ing_group_run(struct ing_group *group)
     for (size_t i = 0; rc != RC_OK && i < group->n; i++) {
         struct ing_write *w = &group->writes[i];
         if (w->rc == RC_OK)
-            w->rc = err_set(&w->err, rc, "the write could not be made durable: %s", rc_text(rc));
+            w->rc = err_set(&w->err, rc, "%s", err.text);
     }
 }
 
@@ -383,21 +386,10 @@ trim(struct ing_groups *g)
 
 /* Synced, submitted, visible. */
 static enum rc
-finish(struct run *run)
+finish(struct run *run, struct err *err)
 {
-    struct ing_groups *g = run->g;
-    struct err err = {0};
-    /* After a failure the log gives these offsets out again: log_end stays where it was. */
-    enum rc rc = idx_log_sync(g->log, &err);
-    if (rc != RC_OK)
-        return rc;
-    g->log_end = run->log_end;
-    ing_groups_put_state(g, run->group->batch);
-    idx_batch_hurry(run->group->batch);
-    uint64_t ticket = idx_submit(g->idx, &run->group->batch);
-    if (ticket == 0)
-        return RC_STOPPED;
-    return idx_wait(g->idx, ticket, IDX_VISIBLE, UINT64_MAX);
+    enum rc rc = ing_groups_sync(run->g, run->log_end, err);
+    return rc == RC_OK ? ing_groups_show(run->g, &run->group->batch, err) : rc;
 }
 
 static void
@@ -444,17 +436,6 @@ void
 ing_groups_hand_on(struct ing_groups *g, uint32_t from, uint32_t to)
 {
     ing_sequences_raise(&g->sequences, to, ing_sequences_peek(&g->sequences, from));
-}
-
-enum rc
-ing_groups_commit(struct ing_groups *g, struct idx_batch **take, struct err *err)
-{
-    ing_groups_put_state(g, *take);
-    idx_batch_hurry(*take);
-    uint64_t ticket = idx_submit(g->idx, take);
-    enum rc rc = ticket ? idx_wait(g->idx, ticket, IDX_DURABLE, UINT64_MAX) : RC_STOPPED;
-    return rc == RC_OK ? RC_OK
-                       : err_set(err, rc, "the change could not be made durable: %s", rc_text(rc));
 }
 
 void
@@ -511,6 +492,7 @@ ing_groups_open(struct idx *idx, struct fs *fs, struct ing_mongo *mongo, struct 
     g->mongo = mongo;
     g->trimmed_us = clock_us();
     ing_turn_init(&g->turn);
+    must(pthread_mutex_init(&g->trouble_lock, NULL) == 0);
     ing_sequences_init(&g->sequences, idx);
     g->reader = idx_reader_new(idx);
     g->docs = idx_doc_reader_new();
@@ -536,6 +518,7 @@ ing_groups_close(struct ing_groups *g)
     idx_doc_reader_free(g->docs);
     ing_sequences_fini(&g->sequences);
     ing_turn_fini(&g->turn);
+    pthread_mutex_destroy(&g->trouble_lock);
     buf_fini(&g->record);
     free(g);
 }

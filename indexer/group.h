@@ -84,7 +84,7 @@ struct ing_write *ing_group_add(struct ing_group *group);
 void ing_group_prepare(struct ing_group *group);
 /*
  * Runs the writes in order and fills their outcomes. An error of the whole
- * group (the log's disk is full, the index is closing) is every write's
+ * group (RC_DISK: the disk takes no writes; the index is closing) is every write's
  * outcome. Any thread; groups take turns in the order of asking. Blocks for a
  * sync and a publication.
  */
@@ -95,14 +95,25 @@ void ing_group_reset(struct ing_group *group);
  * Changes of the catalog (collections, aliases, keys) take the same turn:
  * between begin and end no group runs. The batch gets the log's position, is
  * submitted and waited for until it is durable. *take is nulled.
+ *
+ * RC_DISK after some seconds of failing commits, or a minute of a slow one;
+ * the sentence says whether the change can be seen already. While commits
+ * fail, later ones are refused at once.
  */
 void ing_groups_begin(struct ing_groups *g);
 MUST_USE enum rc ing_groups_commit(struct ing_groups *g, struct idx_batch **take, struct err *err);
+/* A part of a larger change, not waited for; RC_DISK: there is no room. *take is nulled. */
+MUST_USE enum rc ing_groups_submit(struct ing_groups *g, struct idx_batch **take, struct err *err);
+/* Drops a generation that such parts were put into, unless ing_groups_commit may yet name it. */
+void ing_groups_discard(struct ing_groups *g, uint32_t uid);
 void ing_groups_end(struct ing_groups *g);
 
 /* RC_CONFLICT, with a sentence, for a collection (by its real name) that MongoDB feeds. Any thread.
  */
 MUST_USE enum rc ing_groups_check_fed(struct ing_groups *g, struct span name, struct err *err);
+
+/* "disk_error" with a sentence, as a further member of an object, while writes fail. Any thread. */
+void ing_groups_write_health(struct ing_groups *g, struct buf *out);
 
 /* The newest snapshot, between begin and end only. */
 const struct idx_snapshot *ing_groups_snapshot(struct ing_groups *g);

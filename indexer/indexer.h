@@ -159,6 +159,8 @@ void ing_api_stop(struct ing_api *a);
  * aliases, keys, snapshot) and returns true. Loop thread; never blocks.
  */
 bool ing_api_handle(struct ing_api *a, struct http_exchange *x);
+/* "disk_error" as a further member of an object, while the disk takes no writes. Any thread. */
+void ing_api_write_health(struct ing_api *a, struct buf *out);
 /* For http_options.wants_stream: true for imports. */
 bool ing_api_wants_stream(struct ing_api *a, const struct http_request *r);
 
