@@ -54,6 +54,43 @@ open_log(struct fs *fs)
     return log;
 }
 
+/* ---- a log in a directory of its own ---- */
+
+struct place {
+    char *dir;
+    struct fs *fs;
+    struct idx_log *log; /* NULL while it is closed */
+};
+
+static int
+setup(void **state)
+{
+    struct place *p = xcalloc(1, sizeof *p);
+    p->dir = scratch_new();
+    p->fs = kit_fs(p->dir);
+    p->log = open_log(p->fs);
+    *state = p;
+    return 0;
+}
+
+static void
+close_log(struct place *p)
+{
+    idx_log_close(p->log);
+    p->log = NULL;
+}
+
+static int
+teardown(void **state)
+{
+    struct place *p = *state;
+    close_log(p);
+    fs_close(p->fs);
+    scratch_free(p->dir);
+    free(p);
+    return 0;
+}
+
 static uint64_t
 append(struct idx_log *log, const char *text)
 {
@@ -74,35 +111,29 @@ sync_log(struct idx_log *log)
 static void
 test_append_and_replay(void **state)
 {
-    (void)state;
-    char *dir = scratch_new();
-    struct fs *fs = kit_fs(dir);
-    struct idx_log *log = open_log(fs);
-    expect_replay(log, 0, "");
-    uint64_t a = append(log, "a"), b = append(log, "");
+    struct place *p = *state;
+    expect_replay(p->log, 0, "");
+    uint64_t a = append(p->log, "a"), b = append(p->log, "");
     assert_true(0 < a && a < b);
-    sync_log(log);
-    sync_log(log); /* nothing to do */
-    append(log, "c");
-    sync_log(log);
-    expect_replay(log, 0, "a  c ");
-    expect_replay(log, a, " c ");
-    expect_replay(log, b, "c ");
-    append(log, "never synced");
-    idx_log_close(log);
-    log = open_log(fs);
-    expect_replay(log, 0, "a  c ");
-    uint64_t d = append(log, "d");
+    sync_log(p->log);
+    sync_log(p->log); /* nothing to do */
+    append(p->log, "c");
+    sync_log(p->log);
+    expect_replay(p->log, 0, "a  c ");
+    expect_replay(p->log, a, " c ");
+    expect_replay(p->log, b, "c ");
+    append(p->log, "never synced");
+    close_log(p);
+    p->log = open_log(p->fs);
+    expect_replay(p->log, 0, "a  c ");
+    uint64_t d = append(p->log, "d");
     assert_true(d > b);
-    sync_log(log);
-    expect_replay(log, b, "c d ");
-    expect_replay(log, d, "");
+    sync_log(p->log);
+    expect_replay(p->log, b, "c d ");
+    expect_replay(p->log, d, "");
     struct err err;
-    assert_int_equal(idx_log_replay(log, d + 1, see, &(struct seen){0}, &err), RC_CORRUPT);
-    idx_log_close(log);
+    assert_int_equal(idx_log_replay(p->log, d + 1, see, &(struct seen){0}, &err), RC_CORRUPT);
     idx_log_close(NULL);
-    fs_close(fs);
-    scratch_free(dir);
 }
 
 static enum rc
@@ -117,20 +148,14 @@ refuse(void *arg, struct span record, uint64_t end, struct err *err)
 static void
 test_replay_stops(void **state)
 {
-    (void)state;
-    char *dir = scratch_new();
-    struct fs *fs = kit_fs(dir);
-    struct idx_log *log = open_log(fs);
+    struct place *p = *state;
     struct err err;
     int n = 0;
-    append(log, "a");
-    append(log, "b");
-    sync_log(log);
-    assert_int_equal(idx_log_replay(log, 0, refuse, &n, &err), RC_BUSY);
+    append(p->log, "a");
+    append(p->log, "b");
+    sync_log(p->log);
+    assert_int_equal(idx_log_replay(p->log, 0, refuse, &n, &err), RC_BUSY);
     assert_int_equal(n, 1);
-    idx_log_close(log);
-    fs_close(fs);
-    scratch_free(dir);
 }
 
 static void
@@ -149,65 +174,56 @@ static const char first_file[] = "0000000000000000.log";
 static void
 test_torn_tail(void **state)
 {
-    (void)state;
-    char *dir = scratch_new();
-    struct fs *fs = kit_fs(dir);
-    struct idx_log *log = open_log(fs);
+    struct place *p = *state;
     struct buf whole = {0};
     struct err err;
-    uint64_t safe = append(log, "one");
-    sync_log(log);
-    append(log, "two");
-    append(log, "three");
-    sync_log(log);
-    idx_log_close(log);
-    take_file(fs, first_file, &whole);
+    uint64_t safe = append(p->log, "one");
+    sync_log(p->log);
+    append(p->log, "two");
+    append(p->log, "three");
+    sync_log(p->log);
+    close_log(p);
+    take_file(p->fs, first_file, &whole);
     size_t begin = whole.n - 2 * 24 - 8; /* two record headers, "two", "three" */
     for (size_t n = begin; n <= whole.n; n++) {
-        assert_int_equal(fs_write(fs, first_file, span_of(whole.p, n), &err), RC_OK);
-        log = open_log(fs);
+        assert_int_equal(fs_write(p->fs, first_file, span_of(whole.p, n), &err), RC_OK);
+        p->log = open_log(p->fs);
         bool has_two = n >= begin + 27, has_three = n == whole.n;
-        expect_replay(log, 0, has_three ? "one two three " : has_two ? "one two " : "one ");
-        append(log, "four");
-        sync_log(log);
-        expect_replay(log, safe, has_three ? "two three four " : has_two ? "two four " : "four ");
-        idx_log_close(log);
+        expect_replay(p->log, 0, has_three ? "one two three " : has_two ? "one two " : "one ");
+        append(p->log, "four");
+        sync_log(p->log);
+        const char *tail = has_three ? "two three four " : has_two ? "two four " : "four ";
+        expect_replay(p->log, safe, tail);
+        close_log(p);
     }
     buf_fini(&whole);
-    fs_close(fs);
-    scratch_free(dir);
 }
 
 /* A flipped bit in what was durable is damage and not a torn tail: no silent loss. */
 static void
 test_damage(void **state)
 {
-    (void)state;
-    char *dir = scratch_new();
-    struct fs *fs = kit_fs(dir);
-    struct idx_log *log = open_log(fs);
+    struct place *p = *state;
     struct buf whole = {0};
     struct err err;
-    append(log, "one");
-    append(log, "two");
-    sync_log(log);
+    append(p->log, "one");
+    append(p->log, "two");
+    sync_log(p->log);
     size_t acknowledged = 24 + 2 * 27;
-    append(log, "three");
-    sync_log(log);
-    idx_log_close(log);
-    take_file(fs, first_file, &whole);
+    append(p->log, "three");
+    sync_log(p->log);
+    close_log(p);
+    take_file(p->fs, first_file, &whole);
     for (size_t at = 24; at < whole.n; at++) {
         whole.p[at] ^= 8;
-        assert_int_equal(fs_write(fs, first_file, buf_span(&whole), &err), RC_OK);
+        assert_int_equal(fs_write(p->fs, first_file, buf_span(&whole), &err), RC_OK);
         whole.p[at] ^= 8;
-        enum rc rc = idx_log_open(fs, &log, &err);
+        enum rc rc = idx_log_open(p->fs, &p->log, &err);
         assert_int_equal(rc, at < acknowledged ? RC_CORRUPT : RC_OK);
         if (rc == RC_OK)
-            idx_log_close(log);
+            close_log(p);
     }
     buf_fini(&whole);
-    fs_close(fs);
-    scratch_free(dir);
 }
 
 static void
@@ -230,32 +246,26 @@ n_logs(struct fs *fs)
 static void
 test_trim(void **state)
 {
-    (void)state;
-    char *dir = scratch_new();
-    struct fs *fs = kit_fs(dir);
-    struct idx_log *log = open_log(fs);
+    struct place *p = *state;
     struct err err;
     char *big = xcalloc(1, (2 << 20) + 1);
     memset(big, 'x', 2 << 20);
-    uint64_t a = append(log, big);
-    sync_log(log);
-    assert_int_equal(idx_log_trim(log, a - 1, &err), RC_OK);
-    assert_int_equal(n_logs(fs), 1); /* its last record is behind */
-    assert_int_equal(idx_log_trim(log, a, &err), RC_OK);
-    assert_int_equal(n_logs(fs), 1); /* a new, empty one */
-    uint64_t b = append(log, "b");
+    uint64_t a = append(p->log, big);
+    sync_log(p->log);
+    assert_int_equal(idx_log_trim(p->log, a - 1, &err), RC_OK);
+    assert_int_equal(n_logs(p->fs), 1); /* its last record is behind */
+    assert_int_equal(idx_log_trim(p->log, a, &err), RC_OK);
+    assert_int_equal(n_logs(p->fs), 1); /* a new, empty one */
+    uint64_t b = append(p->log, "b");
     assert_true(b > a);
-    sync_log(log);
-    assert_int_equal(idx_log_trim(log, b, &err), RC_OK); /* small: not worth a new file */
-    expect_replay(log, a, "b ");
-    assert_int_equal(idx_log_replay(log, 0, see, &(struct seen){0}, &err), RC_CORRUPT);
-    idx_log_close(log);
-    log = open_log(fs);
-    expect_replay(log, a, "b "); /* offsets go on over reopening */
-    idx_log_close(log);
+    sync_log(p->log);
+    assert_int_equal(idx_log_trim(p->log, b, &err), RC_OK); /* small: not worth a new file */
+    expect_replay(p->log, a, "b ");
+    assert_int_equal(idx_log_replay(p->log, 0, see, &(struct seen){0}, &err), RC_CORRUPT);
+    close_log(p);
+    p->log = open_log(p->fs);
+    expect_replay(p->log, a, "b "); /* offsets go on over reopening */
     free(big);
-    fs_close(fs);
-    scratch_free(dir);
 }
 
 /*
@@ -355,11 +365,11 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_append_and_replay),
-        cmocka_unit_test(test_replay_stops),
-        cmocka_unit_test(test_torn_tail),
-        cmocka_unit_test(test_damage),
-        cmocka_unit_test(test_trim),
+        cmocka_unit_test_setup_teardown(test_append_and_replay, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_replay_stops, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_torn_tail, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_damage, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_trim, setup, teardown),
         cmocka_unit_test(test_crashes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -26,18 +26,25 @@ put_phrases(struct buf *out, const char *before, const struct qry_phrase *phrase
     }
 }
 
-/* "a b -c [d,e] -[f]": include tokens, exclusions, phrases, excluded phrases. */
-static void
-expect(const char *separators, const char *symbols, const char *q, const char *want)
+/* In the arena. */
+static struct qry_text
+parse(const char *separators, const char *symbols, const char *q, struct arena *arena)
 {
-    struct arena arena = {0};
     struct tkz_analyzer analyzer;
     struct qry_search s = {.q = span_str(q), .analyzer = &analyzer};
     struct qry_text t;
-    struct buf got = {0};
-
     tkz_analyzer_init(&analyzer, span_str(separators), span_str(symbols));
-    qry_text_parse(&s, &arena, &t);
+    qry_text_parse(&s, arena, &t);
+    return t;
+}
+
+/* "a b -c [d,e] -[f]": include tokens, exclusions, phrases, excluded phrases. */
+static void
+expect_with(const char *separators, const char *q, const char *want)
+{
+    struct arena arena = {0};
+    struct qry_text t = parse(separators, "", q, &arena);
+    struct buf got = {0};
     put_words(&got, "", t.tokens, t.n_tokens);
     put_words(&got, "-", t.excluded, t.n_excluded);
     put_phrases(&got, "", t.phrases, t.n_phrases);
@@ -50,42 +57,43 @@ expect(const char *separators, const char *symbols, const char *q, const char *w
 }
 
 static void
+expect(const char *q, const char *want)
+{
+    expect_with("", q, want);
+}
+
+static void
 test_plain(void **state)
 {
     (void)state;
-    expect("", "", "Kappa Pride", "kappa pride");
-    expect("", "", "kappa-pride", "kappapride");
-    expect("-", "", "kappa-pride x", "kappa pride x");
-    expect("", "", "", "");
-    expect("", "", " !!! ", "");
-    expect("", "", "* ", "");
+    expect("Kappa Pride", "kappa pride");
+    expect("kappa-pride", "kappapride");
+    expect_with("-", "kappa-pride x", "kappa pride x");
+    expect("", "");
+    expect(" !!! ", "");
+    expect("* ", "");
 }
 
 static void
 test_exclusions(void **state)
 {
     (void)state;
-    expect("", "", "kappa -pride", "kappa -pride");
-    expect("", "", "-kappa", "-kappa");
-    expect("", "", ":-D", "-d");
-    expect("", "", "(-kappa", "-kappa");
-    expect("", "", "--D", "-d");
-    expect("", "", "kappa:-D", "kappad");
-    expect("", "", "kappa - pride", "kappa pride");
-    expect("_", "", "x -foo_bar", "x bar -foo");
+    expect("kappa -pride", "kappa -pride");
+    expect("-kappa", "-kappa");
+    expect(":-D", "-d");
+    expect("(-kappa", "-kappa");
+    expect("--D", "-d");
+    expect("kappa:-D", "kappad");
+    expect("kappa - pride", "kappa pride");
+    expect_with("_", "x -foo_bar", "x bar -foo");
 }
 
 static void
 test_symbol_minus(void **state)
 {
-    struct arena arena = {0};
-    struct tkz_analyzer analyzer;
-    struct qry_search s = {.q = SPAN_LIT("kappa -pride"), .analyzer = &analyzer};
-    struct qry_text t;
-
     (void)state;
-    tkz_analyzer_init(&analyzer, SPAN_LIT(""), SPAN_LIT("-"));
-    qry_text_parse(&s, &arena, &t);
+    struct arena arena = {0};
+    struct qry_text t = parse("", "-", "kappa -pride", &arena);
     assert_int_equal(t.n_tokens, 2);
     assert_int_equal(t.n_excluded, 0);
     arena_fini(&arena);
@@ -95,17 +103,17 @@ static void
 test_phrases(void **state)
 {
     (void)state;
-    expect("", "", "\"kappa pride\"", "[kappa,pride]");
-    expect("", "", "x \"kappa pride\" y", "x y [kappa,pride]");
-    expect("", "", "\" kappa pride \"", "[kappa,pride]");
-    expect("", "", "\"kappa\"", "[kappa]");
-    expect("", "", "\"kappa pride", "kappa pride");
-    expect("", "", "x \"kappa pride", "x kappa pride");
-    expect("", "", "-\"kappa pride\" x", "x -[kappa,pride]");
-    expect("", "", "-\"kappa pride", "-[kappa,pride]");
-    expect("", "", "kappa\" pride", "kappa pride");
-    expect("", "", "\"\"", "[]");
-    expect("", "", "\"a b\" \"c d\"", "[a,b] [c,d]");
+    expect("\"kappa pride\"", "[kappa,pride]");
+    expect("x \"kappa pride\" y", "x y [kappa,pride]");
+    expect("\" kappa pride \"", "[kappa,pride]");
+    expect("\"kappa\"", "[kappa]");
+    expect("\"kappa pride", "kappa pride");
+    expect("x \"kappa pride", "x kappa pride");
+    expect("-\"kappa pride\" x", "x -[kappa,pride]");
+    expect("-\"kappa pride", "-[kappa,pride]");
+    expect("kappa\" pride", "kappa pride");
+    expect("\"\"", "[]");
+    expect("\"a b\" \"c d\"", "[a,b] [c,d]");
 }
 
 int
