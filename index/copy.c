@@ -70,6 +70,22 @@ link_all(struct idx *idx, const struct target *to, struct err *err)
     return rc;
 }
 
+static void
+remove_file(void *arg, const char *name, uint64_t n_bytes)
+{
+    const struct target *to = arg;
+    (void)n_bytes;
+    enum rc rc = fs_unlink(to->fs, name, NULL);
+    (void)rc; /* what stays is no index: its manifest was to come last */
+}
+
+static void
+clear(struct target *to)
+{
+    enum rc rc = fs_list(to->fs, remove_file, to, NULL);
+    (void)rc;
+}
+
 enum rc
 idx_copy(struct idx *idx, const char *to_path, struct err *err)
 {
@@ -79,6 +95,8 @@ idx_copy(struct idx *idx, const char *to_path, struct err *err)
         must(pthread_mutex_lock(&idx->commit_lock) == 0);
         rc = link_all(idx, &to, err);
         must(pthread_mutex_unlock(&idx->commit_lock) == 0);
+        if (rc != RC_OK) /* so that the same path can be used again */
+            clear(&to);
     }
     fs_close(to.fs);
     return rc == RC_OK ? RC_OK : err_wrap(err, rc, "copying the index to %s", to_path);

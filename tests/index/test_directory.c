@@ -4,6 +4,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include <errno.h>
+
 #include <cmocka.h>
 
 #include "tests/index/engine_kit.h"
@@ -203,6 +205,15 @@ add_record(void *arg, struct span record, uint64_t end, struct err *err)
     return RC_OK;
 }
 
+/* The disk of a copy is full when the manifest's turn comes. */
+static enum rc
+full_link(struct fs *fs, const char *from, const char *to_path, struct err *err)
+{
+    (void)fs;
+    (void)to_path;
+    return err_sys(err, RC_IO, ENOSPC, "cannot link %s", from);
+}
+
 static void
 test_copy(void **state)
 {
@@ -219,6 +230,13 @@ test_copy(void **state)
     struct buf path = {0}, got = {0};
     buf_printf(&path, "%s/copy", dir);
     buf_putc(&path, 0);
+    const struct fs_ops *host = w->fs->ops;
+    struct fs_ops full = *host;
+    full.link = full_link;
+    w->fs->ops = &full;
+    assert_int_equal(idx_copy(w->idx, path.p, &err), RC_IO);
+    w->fs->ops = host;
+    /* It has left nothing behind that would be in the way. */
     assert_int_equal(idx_copy(w->idx, path.p, &err), RC_OK);
     assert_int_equal(idx_copy(w->idx, path.p, &err), RC_CONFLICT);
     assert_int_equal(idx_copy(w->idx, "relative", &err), RC_INVALID);
