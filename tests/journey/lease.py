@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """Two sidecars in mode full, each with a directory of its own: the holder of the lease is stopped in the midst of its
-work, the other one takes over, the old holder wakes up with what it was about to write. None of that may land."""
+work, the other one takes over, the old holder wakes up with what it was about to write. None of that may land in
+MongoDB; the Typesense that both of them feed (a standalone Tailfin) has what MongoDB means a minute later."""
 import random
 import signal
 import threading
@@ -55,7 +56,10 @@ def run(program):
         shell = seventv.Shell(ROOT, mongo.uri, 'journey')
         application = seventv.Application(shell, random.Random(rng.random()))
         application.fill(2000)
-        holder, other = (Tailfin(program, f'{scratch}/{name}', '--mongodb-uri', mongo.uri, '--writeback', 'full')
+        target = Tailfin(program, scratch + '/target')
+        target.start()
+        feeding = ('--backend', 'both', '--typesense-url', f'http://127.0.0.1:{target.port}', '--typesense-api-key', target.key)
+        holder, other = (Tailfin(program, f'{scratch}/{name}', '--mongodb-uri', mongo.uri, '--writeback', 'full', *feeding)
                          for name in ('first', 'second'))
         holder.start()
         await_lease(holder, 'holder', 30)
@@ -85,13 +89,18 @@ def run(program):
         check(taken == before + 1, f'the epoch is {taken}, it was {before}')
         check(lease_of(holder) in ('standby', 'watching'), f'the old holder calls itself {lease_of(holder)}')
         other.process.send_signal(signal.SIGCONT)
+        begin = time.monotonic()
+        left = seventv.settle(target, shell, 60, with_edges=False)
+        check(not left, f'{len(left)} differences in the target: ' + '\n'.join(left[:5]))
+        converged_s = time.monotonic() - begin
         await_marked(shell, 'emotes', 60)
         for server in (holder, other):
             left = seventv.settle(server, shell)
             check(not left, f'{len(left)} differences: ' + '\n'.join(left[:5]))
-        print(f'holder paused for {pause_s} s in the midst of its work: 0 of its writes landed, both indexes agree')
-        holder.stop()
-        other.stop()
+        print(f'holder paused for {pause_s} s in the midst of its work: 0 of its writes landed, both indexes agree, '
+              f'the target {converged_s:.1f} s after the pause')
+        for server in (holder, other, target):
+            server.stop()
         shell.close()
 
 
