@@ -93,6 +93,7 @@ struct ing_status { /* under ing_mongo.lock */
     uint64_t n_troubles;
     uint64_t caught_up_wall_us; /* everything until then is applied; 0: never */
     uint64_t n_in_round; /* events taken and not yet submitted */
+    size_t n_debts; /* of cascades, to MongoDB */
     size_t n_cascades;
     struct ing_cascade_progress { /* of the first of them */
         enum ing_cascade_kind kind;

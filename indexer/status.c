@@ -61,6 +61,7 @@ ing_status_lag_us(const struct ing_mongo *m)
 static void
 copy_cascades(struct ing_mongo *m)
 {
+    m->status.n_debts = m->debts.n;
     m->status.n_cascades = m->resume.n_cascades;
     for (size_t i = 0; i < m->resume.n_cascades && i < ING_CASCADES_SHOWN; i++) {
         const struct ing_cascade *c = &m->resume.cascades[i];
@@ -268,6 +269,7 @@ ing_mongo_refresh_metrics(struct ing_mongo *m)
     metrics_set(g, M_LAG, lag_us == UINT64_MAX ? 0 : lag_us);
     metrics_set(g, M_LAG_EVENTS, n_events + s->n_in_round);
     metrics_set(g, M_CASCADES, s->n_cascades);
+    metrics_set(g, M_WRITEBACK_OWED, s->n_debts);
     metrics_set(g, M_LEASE_HELD, s->lease && strcmp(s->lease, "holder") == 0);
     metrics_set(g, M_REBUILDING, n_rebuilding);
     metrics_set(g, M_OPLOG_WINDOW, (s->oplog_newest_s - oldest_s) * 1000000);
@@ -307,6 +309,7 @@ ing_mongo_write_status(struct ing_mongo *m, struct buf *out)
     put_u64(out, "lag_events", n_events + s->n_in_round);
     put_u64(out, "dirty_keys", n_dirty);
     put_u64(out, "writeback_queue", n_writeback);
+    put_u64(out, "writeback_owed", s->n_debts);
     put_u64(out, "applied_keys", s->n_applied);
     put_u64(out, "cascades", s->n_cascades);
     put_cascades(s, out);

@@ -192,6 +192,8 @@ sweeps_what_nobody_told_it(void **state)
     rig_fini(&r);
 }
 
+static const char has_rank_33[] = "{\"cached.role_rank\": 33}";
+
 /* Two sidecars on one database: one writes; when it goes, the other one does. */
 static void
 only_one_sidecar_writes(void **state)
@@ -205,6 +207,9 @@ only_one_sidecar_writes(void **state)
     snprintf(dir, sizeof dir, "%s.b", a.dir);
     b.dir = dir;
     world_emotes(&a, 0, 100);
+    world_role(&a, 1, 10, true);
+    world_user(&a, 1, 0, "one");
+    world_edge(&a, 'u', 1, 'r', 1);
     rig_open(&a);
     assert_true(rig_wait_ready(&a) && wait_for(&a, "emotes", is_marked, 100));
     rig_open(&b);
@@ -213,6 +218,15 @@ only_one_sidecar_writes(void **state)
         world_emote(&a, i, "changed", 1);
     assert_true(rig_settle(&a) && rig_settle(&b));
     assert_true(wait_for(&a, "emotes", is_marked, 100));
+    assert_int_equal(metrics_read(b.metrics, M_WRITEBACKS), 0);
+    /* What the holder has written, and tells, the other one does not owe any more. */
+    world_role(&a, 1, 33, true);
+    assert_true(rig_settle(&b) && rig_status(&b, "writeback_owed") > 0);
+    assert_true(wait_for(&a, "users", has_rank_33, 1));
+    for (int i = 0; i < 1500 && rig_status(&b, "writeback_owed") > 0; i++)
+        clock_sleep_us(20000);
+    assert_int_equal(rig_status(&b, "writeback_owed"), 0);
+    assert_int_equal(rig_status(&a, "writeback_owed"), 0);
     assert_int_equal(metrics_read(b.metrics, M_WRITEBACKS), 0);
     rig_close(&a);
     for (unsigned i = 20; i < 40; i++)
@@ -288,8 +302,6 @@ lose_lease(struct rig *r)
     rig_command(r, "{\"update\": \"tailfin_lease\", \"updates\": [{\"q\": {}, \"u\":"
                    " {\"$set\": {\"holder\": \"someone\"}, \"$inc\": {\"epoch\": 1}}}]}");
 }
-
-static const char has_rank_33[] = "{\"cached.role_rank\": 33}";
 
 /* The users that a cascade derived are marked already: no sweep finds what MongoDB lacks. */
 static void
