@@ -33,3 +33,30 @@ mapping_kit_get(const struct mapping_kit *kit, struct span name)
     }
     must_fail("the profile has this collection", __FILE__, __LINE__);
 }
+
+int
+mapping_rig_setup(void **state)
+{
+    struct mapping_rig *r = xcalloc(1, sizeof *r);
+    mapping_kit_init(&r->kit, "7tv");
+    *state = r;
+    return 0;
+}
+
+int
+mapping_rig_teardown(void **state)
+{
+    struct mapping_rig *r = *state;
+    mapping_kit_fini(&r->kit);
+    arena_fini(&r->arena);
+    free(r);
+    return 0;
+}
+
+enum rc
+mapping_rig_run(struct mapping_rig *r, const char *collection, const bson_t *doc, uint64_t now_ms,
+                struct ing_mapped *out)
+{
+    struct ing_mapping_env env = {.relations = NULL, .now_ms = now_ms, .arena = &r->arena};
+    return ing_mapping_run(mapping_kit_get(&r->kit, span_str(collection)), doc, &env, out, &r->err);
+}

@@ -19,4 +19,18 @@ void mapping_kit_fini(struct mapping_kit *kit);
 /* Aborts if there is none of that name. */
 const struct ing_mapping *mapping_kit_get(const struct mapping_kit *kit, struct span name);
 
+/* The 7TV profile's mappings, as the state of a group of tests. */
+struct mapping_rig {
+    struct mapping_kit kit;
+    struct arena arena; /* of what was mapped */
+    struct err err;     /* why the last document was refused */
+};
+
+/* The group's set-up and tear-down. */
+int mapping_rig_setup(void **state);
+int mapping_rig_teardown(void **state);
+/* Maps a document of that collection; out lives as long as the arena. */
+enum rc mapping_rig_run(struct mapping_rig *r, const char *collection, const bson_t *doc,
+                        uint64_t now_ms, struct ing_mapped *out);
+
 #endif

@@ -15,43 +15,15 @@
 enum { COLUMNS = 8, FILE_BYTES_MAX = 1 << 16 };
 enum column { OUTER, KIND, TARGET, SIBLINGS, DATA, ACTION, WANT_TARGET, WANT_RELATED };
 
-struct fixture {
-    struct mapping_kit kit;
-    struct arena arena;
-    struct err err;
-};
-
-static int
-setup(void **state)
-{
-    struct fixture *f = xcalloc(1, sizeof *f);
-    mapping_kit_init(&f->kit, "7tv");
-    *state = f;
-    return 0;
-}
-
-static int
-teardown(void **state)
-{
-    struct fixture *f = *state;
-    mapping_kit_fini(&f->kit);
-    arena_fini(&f->arena);
-    free(f);
-    return 0;
-}
-
 /* Maps `{"_id":$A,"updated_at":#1,"data":<data>}`. */
 static struct ing_mapped
-map_event(struct fixture *f, struct span data)
+map_event(struct mapping_rig *f, struct span data)
 {
     struct ing_mapped mapped;
     struct span text =
         arena_printf(&f->arena, "{\"_id\":$A,\"updated_at\":#1,\"data\":%.*s}", SPAN_ARG(data));
     bson_t *doc = doc_of_text(text);
-    enum rc rc = ing_mapping_run(
-        mapping_kit_get(&f->kit, SPAN_LIT("events")), doc,
-        &(struct ing_mapping_env){.relations = NULL, .now_ms = 5, .arena = &f->arena}, &mapped,
-        &f->err);
+    enum rc rc = mapping_rig_run(f, "events", doc, 5, &mapped);
     bson_destroy(doc);
     assert_int_equal(rc, RC_OK);
     return mapped;
@@ -78,7 +50,7 @@ want_of(const struct span *column)
 }
 
 static void
-check_row(struct fixture *f, struct span line)
+check_row(struct mapping_rig *f, struct span line)
 {
     struct span column[COLUMNS], rest = line;
     for (size_t i = 0; i < COLUMNS; i++)
@@ -101,7 +73,7 @@ check_row(struct fixture *f, struct span line)
 static void
 test_every_kind_of_event(void **state)
 {
-    struct fixture *f = *state;
+    struct mapping_rig *f = *state;
     struct buf text = {0};
     unsigned n = 0;
     assert_int_equal(fs_read_path("tests/indexer/event_cases.txt", FILE_BYTES_MAX, &text, &f->err),
@@ -140,7 +112,7 @@ test_unknown_events(void **state)
         {"{\"kind\":\"user_editor\",\"target_id\":$B,\"data\":{\"kind\":\"add_editor\"}}", 1,
          "[],\"search_updated_at\":5,\"target_id\":\"\""},
     };
-    struct fixture *f = *state;
+    struct mapping_rig *f = *state;
     for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
         struct ing_mapped mapped = map_event(f, span_str(rows[i].data));
         char *text = arena_str(&f->arena, mapped.doc.json);
@@ -155,16 +127,12 @@ test_unknown_events(void **state)
 static void
 test_actor_and_session(void **state)
 {
-    struct fixture *f = *state;
+    struct mapping_rig *f = *state;
     struct ing_mapped mapped;
     bson_t *doc = doc_of_text(
         SPAN_LIT("{\"_id\":$A,\"actor_id\":$B,\"session_id\":$C,\"updated_at\":#1,"
                  "\"data\":{\"kind\":\"emote\",\"target_id\":$B,\"data\":{\"kind\":\"upload\"}}}"));
-    assert_int_equal(ing_mapping_run(mapping_kit_get(&f->kit, SPAN_LIT("events")), doc,
-                                     &(struct ing_mapping_env){
-                                         .relations = NULL, .now_ms = 5, .arena = &f->arena},
-                                     &mapped, &f->err),
-                     RC_OK);
+    assert_int_equal(mapping_rig_run(f, "events", doc, 5, &mapped), RC_OK);
     bson_destroy(doc);
     assert_true(span_eq_str(
         mapped.doc.json,
@@ -178,9 +146,9 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(test_every_kind_of_event, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_unknown_events, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_actor_and_session, setup, teardown),
+        cmocka_unit_test(test_every_kind_of_event),
+        cmocka_unit_test(test_unknown_events),
+        cmocka_unit_test(test_actor_and_session),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return cmocka_run_group_tests(tests, mapping_rig_setup, mapping_rig_teardown);
 }

@@ -19,33 +19,8 @@
 enum { CASES_BYTES_MAX = 1 << 20 };
 static const uint64_t now_ms = 1700000000123;
 
-struct fixture {
-    struct mapping_kit kit;
-    struct arena arena;
-    struct err err;
-};
-
-static int
-setup(void **state)
-{
-    struct fixture *f = xcalloc(1, sizeof *f);
-    mapping_kit_init(&f->kit, "7tv");
-    *state = f;
-    return 0;
-}
-
-static int
-teardown(void **state)
-{
-    struct fixture *f = *state;
-    mapping_kit_fini(&f->kit);
-    arena_fini(&f->arena);
-    free(f);
-    return 0;
-}
-
 static const struct ing_mapping *
-mapping(struct fixture *f, const char *name)
+mapping(struct mapping_rig *f, const char *name)
 {
     return mapping_kit_get(&f->kit, span_str(name));
 }
@@ -102,7 +77,7 @@ check_json(const struct one_case *c, struct span got)
  * order that the application writes.
  */
 static void
-check_way_back(struct fixture *f, const struct one_case *c, const bson_t *doc,
+check_way_back(struct mapping_rig *f, const struct one_case *c, const bson_t *doc,
                const struct ing_mapped *mapped)
 {
     const struct ing_mapping *m = mapping_kit_get(&f->kit, c->collection);
@@ -124,7 +99,7 @@ check_way_back(struct fixture *f, const struct one_case *c, const bson_t *doc,
 }
 
 static void
-check_case(struct fixture *f, const struct one_case *c)
+check_case(struct mapping_rig *f, const struct one_case *c)
 {
     struct ing_mapped mapped;
     const struct ing_mapping *m = mapping_kit_get(&f->kit, c->collection);
@@ -151,7 +126,7 @@ check_case(struct fixture *f, const struct one_case *c)
 static void
 test_documents_of_every_collection(void **state)
 {
-    struct fixture *f = *state;
+    struct mapping_rig *f = *state;
     struct buf text = {0};
     struct one_case c;
     unsigned n = 0;
@@ -166,20 +141,19 @@ test_documents_of_every_collection(void **state)
 /* ---- what goes to the index beside the text ---- */
 
 static struct ing_mapped
-run(struct fixture *f, const char *collection, const char *text)
+run(struct mapping_rig *f, const char *collection, const char *text)
 {
     struct ing_mapped mapped;
     bson_t *doc = doc_of_text(span_str(text));
-    if (ing_mapping_run(mapping(f, collection), doc,
-                        &(struct ing_mapping_env){.now_ms = now_ms, .arena = &f->arena}, &mapped,
-                        &f->err) != RC_OK)
+    if (mapping_rig_run(f, collection, doc, now_ms, &mapped) != RC_OK)
         fail_msg("%s", f->err.text);
     bson_destroy(doc);
     return mapped;
 }
 
 static const struct idx_value *
-value(struct fixture *f, const struct ing_mapped *mapped, const char *collection, const char *field)
+value(struct mapping_rig *f, const struct ing_mapped *mapped, const char *collection,
+      const char *field)
 {
     const struct sch_collection *schema = ing_mapping_schema(mapping(f, collection));
     int32_t at = sch_field_find(schema, span_str(field));
@@ -197,7 +171,7 @@ assert_span(struct span got, const char *want)
 static void
 test_values_follow_the_schema(void **state)
 {
-    struct fixture *f = *state;
+    struct mapping_rig *f = *state;
     struct ing_mapped m =
         run(f, "emotes",
             "{\"_id\":$A,\"owner_id\":$B,\"default_name\":\"Kappa Pride\",\"tags\":[\"A-b\",\"!\"],"
@@ -238,7 +212,7 @@ test_values_follow_the_schema(void **state)
 static void
 test_hints_for_the_pipeline(void **state)
 {
-    struct fixture *f = *state;
+    struct mapping_rig *f = *state;
     struct ing_mapped m = run(f, "emote_sets",
                               "{\"_id\":$A,\"name\":\"n\",\"kind\":0,\"updated_at\":#100,"
                               "\"search_updated_at\":#200,\"emotes_changed_since_reindex\":true}");
@@ -264,7 +238,7 @@ test_hints_for_the_pipeline(void **state)
 static void
 test_projection_fetches_what_is_read(void **state)
 {
-    struct fixture *f = *state;
+    struct mapping_rig *f = *state;
     static const struct {
         const char *collection, *want;
     } rows[] = {
@@ -302,7 +276,7 @@ test_projection_fetches_what_is_read(void **state)
 static void
 test_broken_text_is_mended(void **state)
 {
-    struct fixture *f = *state;
+    struct mapping_rig *f = *state;
     struct ing_mapped m;
     bson_t doc = BSON_INITIALIZER;
     doc_append_ulid(&doc, "_id", span_str(ulid_of_letter('A')));
@@ -310,11 +284,7 @@ test_broken_text_is_mended(void **state)
     bson_append_utf8(&doc, "description", -1, "nul\0in", 6);
     bson_append_utf8(&doc, "created_by_id", -1, "x", 1);
     bson_append_symbol(&doc, "symbol", -1, "x", 1);
-    assert_int_equal(ing_mapping_run(mapping(f, "badges"), &doc,
-                                     &(struct ing_mapping_env){
-                                         .relations = NULL, .now_ms = now_ms, .arena = &f->arena},
-                                     &m, &f->err),
-                     RC_OK);
+    assert_int_equal(mapping_rig_run(f, "badges", &doc, now_ms, &m), RC_OK);
     assert_span(m.doc.json,
                 "{\"created_at\":1671271360768,\"created_by_id\":\"\","
                 "\"description\":\"nul\\u0000in\",\"id\":\"01GMFRJA800007JWKSWBEWV3C9\","
@@ -327,7 +297,7 @@ test_broken_text_is_mended(void **state)
 static void
 test_long_names_and_large_documents(void **state)
 {
-    struct fixture *f = *state;
+    struct mapping_rig *f = *state;
     enum { NAME_BYTES = 100000, N_EMOTES = 200000 };
     struct ing_mapped m;
     struct buf name = {0};
@@ -348,11 +318,7 @@ test_long_names_and_large_documents(void **state)
     }
     bson_append_array_end(&doc, &emotes);
     assert_true(doc.len > 10 << 20);
-    assert_int_equal(ing_mapping_run(mapping(f, "emote_sets"), &doc,
-                                     &(struct ing_mapping_env){
-                                         .relations = NULL, .now_ms = now_ms, .arena = &f->arena},
-                                     &m, &f->err),
-                     RC_OK);
+    assert_int_equal(mapping_rig_run(f, "emote_sets", &doc, now_ms, &m), RC_OK);
     assert_int_equal(value(f, &m, "emote_sets", "emotes")->n, N_EMOTES);
     struct json *json = arena_alloc(&f->arena, sizeof *json);
     assert_int_equal(json_parse(m.doc.json, &f->arena, json, &f->err), RC_OK);
@@ -366,7 +332,7 @@ test_long_names_and_large_documents(void **state)
 static void
 test_damaged_bson_stays_in_bounds(void **state)
 {
-    struct fixture *f = *state;
+    struct mapping_rig *f = *state;
     struct rng rng = rng_new();
     bson_t *whole = doc_of_text(span_str(
         "{\"_id\":$A,\"owner_id\":$B,\"default_name\":\"Kappa\",\"tags\":[\"a\",\"b\"],\"flags\":2,"
@@ -382,10 +348,7 @@ test_damaged_bson_stays_in_bounds(void **state)
             bytes[4 + rng_below(&rng, whole->len - 5)] = (uint8_t)rng_next(&rng);
         }
         if (bson_init_static(&doc, bytes, whole->len) &&
-            ing_mapping_run(
-                mapping(f, "emotes"), &doc,
-                &(struct ing_mapping_env){.relations = NULL, .now_ms = now_ms, .arena = &f->arena},
-                &m, &f->err) == RC_OK &&
+            mapping_rig_run(f, "emotes", &doc, now_ms, &m) == RC_OK &&
             json_parse(m.doc.json, &f->arena, &json, &f->err) != RC_OK)
             fail_msg("round %u: %s: %.*s", round, f->err.text, SPAN_ARG(m.doc.json));
         free(bytes);
@@ -397,7 +360,7 @@ test_damaged_bson_stays_in_bounds(void **state)
 /* ---- ids and profiles ---- */
 
 static void
-compile(struct fixture *f, const char *text, enum rc want, struct ing_mapping **out)
+compile(struct mapping_rig *f, const char *text, enum rc want, struct ing_mapping **out)
 {
     struct json *json = arena_calloc(&f->arena, 1, sizeof *json);
     struct sch_collection *c = arena_calloc(&f->arena, 1, sizeof *c);
@@ -434,7 +397,7 @@ test_ids_of_any_form_stay_apart(void **state)
         {"true", NULL},
         {"{\"a\":1}", NULL},
     };
-    struct fixture *f = *state;
+    struct mapping_rig *f = *state;
     struct ing_mapping *m;
     compile(f,
             "{\"name\":\"c\",\"source\":{\"collection\":\"c\"},"
@@ -493,7 +456,7 @@ test_profiles_that_make_no_sense(void **state)
         {FIELD("string[]", "{\"path\":\"a\",\"as\":\"grants\",\"node\":\"hat\"}"), "\"node\""},
         {FIELD("bool", "{\"path\":\"a[]\",\"as\":\"present\"}"), "without \"[]\""},
     };
-    struct fixture *f = *state;
+    struct mapping_rig *f = *state;
     struct ing_mapping *m = NULL;
     for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
         compile(f, rows[i].text, RC_INVALID, &m);
@@ -506,7 +469,7 @@ test_profiles_that_make_no_sense(void **state)
 static void
 test_fingerprint_follows_the_mapping(void **state)
 {
-    struct fixture *f = *state;
+    struct mapping_rig *f = *state;
     static const char *const texts[] = {
         FIELD("string", "\"a\""),
         FIELD("string", "\"b\""),
@@ -553,7 +516,7 @@ test_other_profiles(void **state)
          "3,"
          "\"tags\":[\"t\"],\"updated_at\":1,\"usage_count\":5000000000}"},
     };
-    struct fixture *f = *state;
+    struct mapping_rig *f = *state;
     for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
         struct mapping_kit kit;
         struct ing_mapped mapped;
@@ -573,17 +536,17 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(test_documents_of_every_collection, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_values_follow_the_schema, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_hints_for_the_pipeline, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_projection_fetches_what_is_read, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_broken_text_is_mended, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_long_names_and_large_documents, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_damaged_bson_stays_in_bounds, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_ids_of_any_form_stay_apart, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_profiles_that_make_no_sense, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_other_profiles, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_fingerprint_follows_the_mapping, setup, teardown),
+        cmocka_unit_test(test_documents_of_every_collection),
+        cmocka_unit_test(test_values_follow_the_schema),
+        cmocka_unit_test(test_hints_for_the_pipeline),
+        cmocka_unit_test(test_projection_fetches_what_is_read),
+        cmocka_unit_test(test_broken_text_is_mended),
+        cmocka_unit_test(test_long_names_and_large_documents),
+        cmocka_unit_test(test_damaged_bson_stays_in_bounds),
+        cmocka_unit_test(test_ids_of_any_form_stay_apart),
+        cmocka_unit_test(test_profiles_that_make_no_sense),
+        cmocka_unit_test(test_other_profiles),
+        cmocka_unit_test(test_fingerprint_follows_the_mapping),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return cmocka_run_group_tests(tests, mapping_rig_setup, mapping_rig_teardown);
 }
