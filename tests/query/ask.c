@@ -28,6 +28,32 @@ ask_fini(struct ask *a)
     buf_fini(&a->text);
 }
 
+struct ask *
+ask_new(const char *schema_json)
+{
+    struct ask *a = xmalloc(sizeof *a);
+    ask_init(a, schema_json);
+    return a;
+}
+
+int
+ask_teardown(void **state)
+{
+    ask_fini(*state);
+    free(*state);
+    return 0;
+}
+
+void
+ask_put(struct ask *a, const char *const *documents, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        fixture_put(a->fixture, documents[i]);
+        if (i % 2)
+            fixture_flush(a->fixture);
+    }
+}
+
 static void
 add_ids(struct ask *a, const struct json *hits, size_t *n)
 {

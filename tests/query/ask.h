@@ -20,6 +20,11 @@ struct ask {
 
 void ask_init(struct ask *a, const char *schema_json);
 void ask_fini(struct ask *a);
+/* An ask on the heap, as the state of a test; ask_teardown frees it. */
+struct ask *ask_new(const char *schema_json);
+int ask_teardown(void **state);
+/* Puts them all; published after every second one, so that there are several segments. */
+void ask_put(struct ask *a, const char *const *documents, size_t n);
 /* Searches the fixture's collection "c". What it returned is in a until the next call. */
 enum rc ask(struct ask *a, const char *query_string);
 /* Ends the test unless the search is answered with these ids. */

@@ -20,7 +20,6 @@ static const char schema[] =
 static int
 setup(void **state)
 {
-    struct ask *a = xcalloc(1, sizeof *a);
     static const char *const documents[] = {
         "{\"id\":\"1\",\"owner\":\"bob\",\"tags\":[\"Rock\",\"Soft Rock\",\"Rock\"],\"n\":1,"
         "\"nums\":[3,3,5],\"x\":1,\"on\":true}",
@@ -30,26 +29,13 @@ setup(void **state)
         "{\"id\":\"4\",\"owner\":\"bob\",\"n\":-3,\"nums\":[5]}",
         "{\"id\":\"5\"}",
     };
-
-    ask_init(a, schema);
-    for (size_t i = 0; i < ARRAY_SIZE(documents); i++) {
-        fixture_put(a->fixture, documents[i]);
-        if (i % 2)
-            fixture_flush(a->fixture);
-    }
+    struct ask *a = ask_new(schema);
+    ask_put(a, documents, ARRAY_SIZE(documents));
     fixture_put(a->fixture, "{\"id\":\"gone\",\"owner\":\"dead\",\"n\":77}");
     fixture_flush(a->fixture);
     fixture_delete(a->fixture, "gone");
     fixture_flush(a->fixture);
     *state = a;
-    return 0;
-}
-
-static int
-teardown(void **state)
-{
-    ask_fini(*state);
-    free(*state);
     return 0;
 }
 
@@ -163,10 +149,10 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(counts, setup, teardown),
-        cmocka_unit_test_setup_teardown(stats, setup, teardown),
-        cmocka_unit_test_setup_teardown(queries, setup, teardown),
-        cmocka_unit_test_setup_teardown(refused, setup, teardown),
+        cmocka_unit_test_setup_teardown(counts, setup, ask_teardown),
+        cmocka_unit_test_setup_teardown(stats, setup, ask_teardown),
+        cmocka_unit_test_setup_teardown(queries, setup, ask_teardown),
+        cmocka_unit_test_setup_teardown(refused, setup, ask_teardown),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -18,7 +18,6 @@ static const char schema[] =
 static int
 setup(void **state)
 {
-    struct ask *a = xcalloc(1, sizeof *a);
     static const char *const documents[] = {
         "{\"id\":\"a\",\"brand\":\"Omega\",\"size\":10,\"n\":1,\"cast\":[\"x\",\"y\"]}",
         "{\"id\":\"b\",\"brand\":\"Beta\",\"size\":11,\"n\":2,\"cast\":[\"x\"]}",
@@ -27,22 +26,9 @@ setup(void **state)
         "{\"id\":\"e\",\"brand\":\"Beta\",\"size\":10,\"n\":5}",
         "{\"id\":\"f\",\"size\":12,\"n\":6}",
     };
-
-    ask_init(a, schema);
-    for (size_t i = 0; i < ARRAY_SIZE(documents); i++) {
-        fixture_put(a->fixture, documents[i]);
-        if (i % 2)
-            fixture_flush(a->fixture);
-    }
+    struct ask *a = ask_new(schema);
+    ask_put(a, documents, ARRAY_SIZE(documents));
     *state = a;
-    return 0;
-}
-
-static int
-teardown(void **state)
-{
-    ask_fini(*state);
-    free(*state);
     return 0;
 }
 
@@ -136,9 +122,9 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(groups, setup, teardown),
-        cmocka_unit_test_setup_teardown(facets_of_groups, setup, teardown),
-        cmocka_unit_test_setup_teardown(curation, setup, teardown),
+        cmocka_unit_test_setup_teardown(groups, setup, ask_teardown),
+        cmocka_unit_test_setup_teardown(facets_of_groups, setup, ask_teardown),
+        cmocka_unit_test_setup_teardown(curation, setup, ask_teardown),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -17,9 +17,7 @@ static const char schema[] =
 static int
 setup(void **state)
 {
-    struct ask *a = xcalloc(1, sizeof *a);
-
-    ask_init(a, schema);
+    struct ask *a = ask_new(schema);
     fixture_put(a->fixture, "{\"id\":\"1\",\"name\":\"Kappa-Pride forever!\",\"n\":1,"
                             "\"tags\":[\"cat\",\"big Cat\",\"dog\"]}");
     fixture_put(a->fixture, "{\"id\":\"2\",\"name\":\"caf\xc3\xa9_au_lait\",\"n\":2}");
@@ -29,14 +27,6 @@ setup(void **state)
     fixture_put(a->fixture, "{\"id\":\"4\",\"name\":\"peepoHappy\",\"n\":4}");
     fixture_flush(a->fixture);
     *state = a;
-    return 0;
-}
-
-static int
-teardown(void **state)
-{
-    ask_fini(*state);
-    free(*state);
     return 0;
 }
 
@@ -150,10 +140,10 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(words, setup, teardown),
-        cmocka_unit_test_setup_teardown(arrays, setup, teardown),
-        cmocka_unit_test_setup_teardown(snippets, setup, teardown),
-        cmocka_unit_test_setup_teardown(none, setup, teardown),
+        cmocka_unit_test_setup_teardown(words, setup, ask_teardown),
+        cmocka_unit_test_setup_teardown(arrays, setup, ask_teardown),
+        cmocka_unit_test_setup_teardown(snippets, setup, ask_teardown),
+        cmocka_unit_test_setup_teardown(none, setup, ask_teardown),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -20,20 +20,10 @@ static const char schema[] =
 static int
 setup(void **state)
 {
-    struct ask *a = xcalloc(1, sizeof *a);
-
-    ask_init(a, schema);
+    struct ask *a = ask_new(schema);
     fixture_put(a->fixture, "{\"id\":\"1\",\"name\":\"kappa\",\"n\":1}");
     fixture_flush(a->fixture);
     *state = a;
-    return 0;
-}
-
-static int
-teardown(void **state)
-{
-    ask_fini(*state);
-    free(*state);
     return 0;
 }
 
@@ -285,10 +275,10 @@ main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(names_are_sorted),
         cmocka_unit_test(sources),
-        cmocka_unit_test_setup_teardown(filters_stay_apart, setup, teardown),
-        cmocka_unit_test_setup_teardown(refused, setup, teardown),
-        cmocka_unit_test_setup_teardown(defaults, setup, teardown),
-        cmocka_unit_test_setup_teardown(weights, setup, teardown),
+        cmocka_unit_test_setup_teardown(filters_stay_apart, setup, ask_teardown),
+        cmocka_unit_test_setup_teardown(refused, setup, ask_teardown),
+        cmocka_unit_test_setup_teardown(defaults, setup, ask_teardown),
+        cmocka_unit_test_setup_teardown(weights, setup, ask_teardown),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

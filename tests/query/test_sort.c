@@ -31,23 +31,9 @@ static const char *const documents[] = {
 static int
 setup(void **state)
 {
-    struct ask *a = xcalloc(1, sizeof *a);
-
-    ask_init(a, schema);
-    for (size_t i = 0; i < ARRAY_SIZE(documents); i++) {
-        fixture_put(a->fixture, documents[i]);
-        if (i % 2)
-            fixture_flush(a->fixture);
-    }
+    struct ask *a = ask_new(schema);
+    ask_put(a, documents, ARRAY_SIZE(documents));
     *state = a;
-    return 0;
-}
-
-static int
-teardown(void **state)
-{
-    ask_fini(*state);
-    free(*state);
     return 0;
 }
 
@@ -363,11 +349,11 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(keys, setup, teardown),
-        cmocka_unit_test_setup_teardown(refused, setup, teardown),
+        cmocka_unit_test_setup_teardown(keys, setup, ask_teardown),
+        cmocka_unit_test_setup_teardown(refused, setup, ask_teardown),
         cmocka_unit_test(random_orders),
         cmocka_unit_test(buckets),
-        cmocka_unit_test_setup_teardown(two_text_matches, setup, teardown),
+        cmocka_unit_test_setup_teardown(two_text_matches, setup, ask_teardown),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
