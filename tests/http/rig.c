@@ -335,6 +335,14 @@ rig_stop(struct rig *r)
     metrics_free(r->metrics);
 }
 
+int
+rig_teardown(void **state)
+{
+    rig_stop(*state);
+    free(*state);
+    return 0;
+}
+
 void
 rig_release(struct rig *r)
 {

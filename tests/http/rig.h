@@ -38,6 +38,8 @@ void rig_init(struct rig *r);
 void rig_start(struct rig *r);
 /* Drains up to a second. */
 void rig_stop(struct rig *r);
+/* The tear-down of a test whose state is a rig on the heap. */
+int rig_teardown(void **state);
 /* Waits for an exchange at /held and answers it with "released". */
 void rig_release(struct rig *r);
 /* Waits until *counter is at least n; fails after 5 s. */

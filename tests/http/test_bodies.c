@@ -24,14 +24,6 @@ setup(void **state)
     return 0;
 }
 
-static int
-teardown(void **state)
-{
-    rig_stop(*state);
-    free(*state);
-    return 0;
-}
-
 static struct buf
 packed_of(struct span text)
 {
@@ -372,5 +364,5 @@ main(void)
         cmocka_unit_test(test_gzipped_answer),
         cmocka_unit_test(test_plain_answer),
     };
-    return cmocka_run_group_tests(tests, setup, teardown);
+    return cmocka_run_group_tests(tests, setup, rig_teardown);
 }

@@ -29,15 +29,6 @@ setup(void **state)
     return 0;
 }
 
-static int
-teardown(void **state)
-{
-    struct rig *r = *state;
-    rig_stop(r);
-    free(r);
-    return 0;
-}
-
 /* Waits until the server knows of n connections. */
 static void
 wait_connections(struct rig *r, uint64_t n)
@@ -391,5 +382,5 @@ main(void)
         cmocka_unit_test(test_stop_before_the_answer),
         cmocka_unit_test(test_stop_at_once_many_times),
     };
-    return cmocka_run_group_tests(tests, setup, teardown);
+    return cmocka_run_group_tests(tests, setup, rig_teardown);
 }

@@ -29,14 +29,6 @@ setup(void **state)
     return 0;
 }
 
-static int
-teardown(void **state)
-{
-    rig_stop(*state);
-    free(*state);
-    return 0;
-}
-
 static void
 put_random_request(struct rng *rng, struct buf *b)
 {
@@ -181,5 +173,5 @@ main(void)
         cmocka_unit_test(test_spoilt_requests),
         cmocka_unit_test(test_random_bytes),
     };
-    return cmocka_run_group_tests(tests, setup, teardown);
+    return cmocka_run_group_tests(tests, setup, rig_teardown);
 }

@@ -19,14 +19,6 @@ setup(void **state)
     return 0;
 }
 
-static int
-teardown(void **state)
-{
-    rig_stop(*state);
-    free(*state);
-    return 0;
-}
-
 /* Sends the text; expects the status, then the end of the connection, and a server that lives on.
  */
 static void
@@ -435,5 +427,5 @@ main(void)
         cmocka_unit_test(test_refused_in_order),
         cmocka_unit_test(test_refusals_are_counted),
     };
-    return cmocka_run_group_tests(tests, setup, teardown);
+    return cmocka_run_group_tests(tests, setup, rig_teardown);
 }

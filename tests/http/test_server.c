@@ -22,14 +22,6 @@ setup(void **state)
     return 0;
 }
 
-static int
-teardown(void **state)
-{
-    rig_stop(*state);
-    free(*state);
-    return 0;
-}
-
 static void
 test_get(void **state)
 {
@@ -530,5 +522,5 @@ main(void)
         cmocka_unit_test(test_requests_are_counted),
         cmocka_unit_test(test_200_connections_answered_by_workers),
     };
-    return cmocka_run_group_tests(tests, setup, teardown);
+    return cmocka_run_group_tests(tests, setup, rig_teardown);
 }

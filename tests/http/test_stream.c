@@ -29,14 +29,6 @@ setup(void **state)
     return 0;
 }
 
-static int
-teardown(void **state)
-{
-    rig_stop(*state);
-    free(*state);
-    return 0;
-}
-
 static struct buf
 text_of(size_t n)
 {
@@ -427,5 +419,5 @@ main(void)
         cmocka_unit_test(test_duplex),
         cmocka_unit_test(test_stop_while_streaming),
     };
-    return cmocka_run_group_tests(tests, setup, teardown);
+    return cmocka_run_group_tests(tests, setup, rig_teardown);
 }
