@@ -8,11 +8,7 @@
 
 #include "index/column.h"
 #include "index/ids.h"
-
-struct item {
-    uint64_t key;
-    uint32_t doc;
-};
+#include "index/keyed.h"
 
 /* ---- ties ---- */
 
@@ -93,7 +89,8 @@ column_key(const struct idx_column *c, uint32_t doc)
 
 /* The items of the documents that have a value, in the order of docs; how many. */
 static uint32_t
-column_items(const struct idx_section *s, const uint32_t *docs, uint32_t n_docs, struct item *items)
+column_items(const struct idx_section *s, const uint32_t *docs, uint32_t n_docs,
+             struct idx_keyed *items)
 {
     struct idx_column c;
     bool is_sound = idx_column_open(&c, s, n_docs);
@@ -103,53 +100,30 @@ column_items(const struct idx_section *s, const uint32_t *docs, uint32_t n_docs,
         uint32_t doc = docs[i];
         if (c.present && !(c.present[doc / 64] >> (doc % 64) & 1))
             continue;
-        items[n++] = (struct item){column_key(&c, doc), doc};
+        items[n++] = (struct idx_keyed){column_key(&c, doc), doc};
     }
     return n;
 }
 
 static uint32_t
 sort_key_items(const struct idx_section *s, const uint32_t *docs, uint32_t n_docs,
-               struct item *items)
+               struct idx_keyed *items)
 {
     uint32_t n = 0, width = s->extra;
     for (uint32_t i = 0; i < n_docs; i++) {
         uint32_t v = load_u32(s->bytes.p + (size_t)docs[i] * width);
         v &= UINT32_MAX >> (32 - 8 * width);
         if (v)
-            items[n++] = (struct item){v, docs[i]};
+            items[n++] = (struct idx_keyed){v, docs[i]};
     }
     return n;
-}
-
-/* Least significant byte first; bytes that are the same everywhere are skipped. */
-static void
-sort_items(struct item *items, struct item *spare, uint32_t n)
-{
-    struct item *from = items, *to = spare;
-    for (unsigned shift = 0; shift < 64; shift += 8) {
-        uint32_t starts[257] = {0};
-        for (uint32_t i = 0; i < n; i++)
-            starts[(from[i].key >> shift & 0xff) + 1]++;
-        if (n == 0 || starts[(from[0].key >> shift & 0xff) + 1] == n)
-            continue;
-        for (unsigned b = 0; b < 256; b++)
-            starts[b + 1] += starts[b];
-        for (uint32_t i = 0; i < n; i++)
-            to[starts[from[i].key >> shift & 0xff]++] = from[i];
-        struct item *swap = from;
-        from = to;
-        to = swap;
-    }
-    if (from != items)
-        memcpy(items, from, n * sizeof *items);
 }
 
 void
 idx_orders_write(struct idx_layout *l, const struct sch_collection *schema, uint32_t n_docs)
 {
     uint32_t *docs = NULL;
-    struct item *items = NULL;
+    struct idx_keyed *items = NULL;
     for (uint32_t field = 0; field < schema->n_fields; field++) {
         const struct sch_field *f = &schema->fields[field];
         struct idx_row column = {.kind = SEG_COLUMN, .field = field};
@@ -165,10 +139,10 @@ idx_orders_write(struct idx_layout *l, const struct sch_collection *schema, uint
         }
         uint32_t n = f->type == SCH_STRING ? sort_key_items(&view, docs, n_docs, items)
                                            : column_items(&view, docs, n_docs, items);
-        sort_items(items, items + n_docs, n);
+        const struct idx_keyed *sorted = idx_keyed_sort(items, items + n_docs, n);
         idx_layout_open(l);
         for (uint32_t i = 0; i < n; i++)
-            buf_put_u32(l->out, items[i].doc);
+            buf_put_u32(l->out, sorted[i].number);
         idx_layout_close(l, (struct idx_row){.kind = SEG_ORDER, .field = field, .n = n});
     }
     free(items);

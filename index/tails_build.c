@@ -1,16 +1,13 @@
 /* Writing tails: a radix sort by eight bytes, once for each byte that they begin at. */
 #include "index/tails.h"
 
+#include "index/keyed.h"
+
 struct start { /* of a term: what the keys are made of */
     uint64_t high, low; /* 16 bytes as two big-endian numbers, missing ones 0 */
     uint32_t n;         /* bytes of the term */
 };
 _Static_assert(IDX_TAIL_LAST + sizeof(uint64_t) <= 16, "all keys lie in the first 16 bytes");
-
-struct entry {
-    uint64_t key;
-    uint32_t ord;
-};
 
 static void
 read_starts(const struct idx_dict *d, struct start *out)
@@ -29,47 +26,26 @@ read_starts(const struct idx_dict *d, struct start *out)
 
 /* All terms that are long enough; into entries, which has room for them. */
 static uint32_t
-collect(const struct start *starts, uint32_t n_terms, uint32_t from, struct entry *entries)
+collect(const struct start *starts, uint32_t n_terms, uint32_t from, struct idx_keyed *entries)
 {
     uint32_t n = 0;
     for (uint32_t i = 0; i < n_terms; i++) {
         const struct start *s = &starts[i];
         if (s->n >= idx_tails_length(from))
-            entries[n++] = (struct entry){s->high << 8 * from | s->low >> (64 - 8 * from), i};
+            entries[n++] = (struct idx_keyed){s->high << 8 * from | s->low >> (64 - 8 * from), i};
     }
     return n;
 }
 
-/* Least significant byte first, so that equal keys stay in the order of the terms. */
-static const struct entry *
-sort(struct entry *from, struct entry *to, uint32_t n)
-{
-    for (unsigned shift = 0; shift < 64; shift += 8) {
-        uint32_t starts[257] = {0};
-        for (uint32_t i = 0; i < n; i++)
-            starts[(from[i].key >> shift & 0xff) + 1]++;
-        if (n == 0 || starts[(from[0].key >> shift & 0xff) + 1] == n)
-            continue;
-        for (unsigned b = 0; b < 256; b++)
-            starts[b + 1] += starts[b];
-        for (uint32_t i = 0; i < n; i++)
-            to[starts[from[i].key >> shift & 0xff]++] = from[i];
-        struct entry *swap = from;
-        from = to;
-        to = swap;
-    }
-    return from;
-}
-
 static void
-write_one(struct idx_layout *l, struct idx_row row, const struct entry *v)
+write_one(struct idx_layout *l, struct idx_row row, const struct idx_keyed *v)
 {
     idx_layout_open(l);
     for (uint32_t i = 0; i < row.n; i += SEG_BLOCK)
         buf_put_u64(l->out, v[i].key);
     buf_reserve(l->out, (size_t)row.n * sizeof(uint32_t));
     for (uint32_t i = 0; i < row.n; i++)
-        buf_put_u32(l->out, v[i].ord);
+        buf_put_u32(l->out, v[i].number);
     idx_layout_close(l, row);
 }
 
@@ -83,12 +59,12 @@ idx_tails_write(struct idx_layout *l, uint32_t field)
         return;
     must(idx_dict_open(&d, &dict));
     struct start *starts = xmalloc(d.n * sizeof *starts);
-    struct entry *entries = xmalloc((size_t)2 * d.n * sizeof *entries);
+    struct idx_keyed *entries = xmalloc((size_t)2 * d.n * sizeof *entries);
     read_starts(&d, starts);
     row.kind = SEG_TAILS;
     for (row.extra = IDX_TAIL_FIRST; row.extra <= IDX_TAIL_LAST; row.extra++) {
         row.n = collect(starts, dict.n, row.extra, entries);
-        write_one(l, row, sort(entries, entries + dict.n, row.n));
+        write_one(l, row, idx_keyed_sort(entries, entries + dict.n, row.n));
     }
     free(entries);
     free(starts);

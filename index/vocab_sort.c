@@ -1,12 +1,8 @@
 /* The byte order of a vocabulary: a radix sort by eight bytes, which decide nearly always. */
 #include "index/vocab.h"
 
+#include "index/keyed.h"
 #include "index/terms.h"
-
-struct sortee {
-    uint64_t head; /* bytes behind what all terms begin with: decide nearly always */
-    uint32_t number;
-};
 
 /* How many leading bytes all texts have in common. */
 static size_t
@@ -23,59 +19,39 @@ common_prefix(const struct idx_vocab *v)
     return first.n;
 }
 
-/* By head, least significant byte first; bytes that are the same everywhere are skipped. */
-static struct sortee *
-sort_heads(struct sortee *from, struct sortee *to, uint32_t n)
-{
-    for (unsigned shift = 0; shift < 64; shift += 8) {
-        uint32_t starts[257] = {0};
-        for (uint32_t i = 0; i < n; i++)
-            starts[(from[i].head >> shift & 0xff) + 1]++;
-        if (n == 0 || starts[(from[0].head >> shift & 0xff) + 1] == n)
-            continue;
-        for (unsigned b = 0; b < 256; b++)
-            starts[b + 1] += starts[b];
-        for (uint32_t i = 0; i < n; i++)
-            to[starts[from[i].head >> shift & 0xff]++] = from[i];
-        struct sortee *swap = from;
-        from = to;
-        to = swap;
-    }
-    return from;
-}
-
 static int
 compare(const void *x, const void *y, void *vocab)
 {
     const struct idx_vocab *v = vocab;
-    const struct sortee *a = x, *b = y;
+    const struct idx_keyed *a = x, *b = y;
     if (!idx_vocab_is_packed(v))
         return span_cmp(idx_vocab_get(v, a->number), idx_vocab_get(v, b->number));
     uint64_t low_a = v->ulids.keys[a->number].low, low_b = v->ulids.keys[b->number].low;
     return (low_a > low_b) - (low_a < low_b);
 }
 
+/* The keys: eight bytes behind what all terms begin with. */
 static void
-fill_heads(const struct idx_vocab *v, struct sortee *out)
+fill_keys(const struct idx_vocab *v, struct idx_keyed *out)
 {
     if (idx_vocab_is_packed(v)) {
         for (uint32_t i = 0; i < v->n; i++)
-            out[i] = (struct sortee){v->ulids.keys[i].high, i};
+            out[i] = (struct idx_keyed){v->ulids.keys[i].high, i};
         return;
     }
     size_t prefix = common_prefix(v);
     for (uint32_t i = 0; i < v->n; i++)
-        out[i] = (struct sortee){idx_head_of(span_from(idx_vocab_get(v, i), prefix)), i};
+        out[i] = (struct idx_keyed){idx_head_of(span_from(idx_vocab_get(v, i), prefix)), i};
 }
 
 void
 idx_vocab_sort(struct idx_vocab *v, uint32_t *order, uint32_t *rank)
 {
-    struct sortee *both = xmalloc((size_t)2 * v->n * sizeof *both);
-    fill_heads(v, both);
-    struct sortee *all = sort_heads(both, both + v->n, v->n);
+    struct idx_keyed *both = xmalloc((size_t)2 * v->n * sizeof *both);
+    fill_keys(v, both);
+    struct idx_keyed *all = idx_keyed_sort(both, both + v->n, v->n);
     for (uint32_t begin = 0, end; begin < v->n; begin = end) {
-        for (end = begin + 1; end < v->n && all[end].head == all[begin].head;)
+        for (end = begin + 1; end < v->n && all[end].key == all[begin].key;)
             end++;
         if (end - begin > 1)
             qsort_r(all + begin, end - begin, sizeof *all, compare, v);
