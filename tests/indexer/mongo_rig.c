@@ -6,6 +6,7 @@
 
 #include "base/clock.h"
 
+#include "indexer/resume.h"
 #include "tests/support/scratch.h"
 
 /* ---- the server ---- */
@@ -37,6 +38,23 @@ server_stop(struct server *s)
     run_script(s, "stop", NULL, 0);
     scratch_free(s->dir);
     *s = (struct server){0};
+}
+
+int
+server_setup(void **state)
+{
+    struct server *s = xcalloc(1, sizeof *s);
+    server_start(s);
+    *state = s;
+    return 0;
+}
+
+int
+server_teardown(void **state)
+{
+    server_stop(*state);
+    free(*state);
+    return 0;
 }
 
 static void
@@ -125,6 +143,26 @@ rig_open(struct rig *r)
     must(rc == RC_OK);
 }
 
+bool
+rig_open_settled(struct rig *r)
+{
+    rig_open(r);
+    return rig_wait_ready(r) && rig_settle(r);
+}
+
+pid_t
+rig_fork(struct rig *r)
+{
+    fflush(NULL);
+    pid_t pid = fork();
+    must(pid >= 0);
+    if (pid > 0)
+        return pid;
+    rig_open(r);
+    for (;;)
+        pause();
+}
+
 void
 rig_close(struct rig *r)
 {
@@ -138,6 +176,29 @@ rig_close(struct rig *r)
     r->m = NULL;
     r->idx = NULL;
     r->fs = NULL;
+}
+
+void
+rig_set_position(struct rig *r, uint32_t time_s, uint32_t time_i)
+{
+    struct err err;
+    struct arena arena = {0};
+    struct ing_resume resume;
+    struct buf text = {0};
+    rig_open_index(r);
+    must(ing_resume_read(idx_state(r->idx, SPAN_LIT("mongo"), &arena), &resume, &err) == RC_OK);
+    buf_clear(&resume.position.token);
+    resume.position.time_s = time_s;
+    resume.position.time_i = time_i;
+    ing_resume_write(&resume, &text);
+    struct idx_batch *b = idx_batch_new();
+    idx_batch_state(b, SPAN_LIT("mongo"), arena_dup(idx_batch_arena(b), buf_span(&text)));
+    uint64_t ticket = idx_submit(r->idx, &b);
+    must(ticket && idx_wait(r->idx, ticket, IDX_DURABLE, 10000000) == RC_OK);
+    buf_fini(&text);
+    ing_resume_fini(&resume);
+    arena_fini(&arena);
+    rig_close(r);
 }
 
 void
@@ -185,6 +246,17 @@ rig_status(struct rig *r, const char *member)
     arena_fini(&arena);
     buf_fini(&text);
     return value;
+}
+
+bool
+rig_status_has(struct rig *r, const char *part)
+{
+    struct buf text = {0};
+    ing_mongo_write_status(r->m, &text);
+    buf_putc(&text, 0);
+    bool has = strstr(text.p, part) != NULL;
+    buf_fini(&text);
+    return has;
 }
 
 /* A write that the index ignores, whose event passes behind all others. */
@@ -254,6 +326,32 @@ rig_count(struct rig *r, const char *collection)
     idx_reader_end(reader);
     idx_reader_free(reader);
     return n;
+}
+
+int64_t
+rig_count_stored(struct rig *r, const char *collection, const char *filter)
+{
+    bson_error_t error;
+    bson_t *query = bson_new_from_json((const uint8_t *)filter, -1, &error);
+    must(query);
+    mongoc_collection_t *c = mongoc_database_get_collection(r->db, collection);
+    int64_t n = mongoc_collection_count_documents(c, query, NULL, NULL, NULL, &error);
+    must(n >= 0);
+    mongoc_collection_destroy(c);
+    bson_destroy(query);
+    return n;
+}
+
+bool
+rig_await_stored(struct rig *r, const char *collection, const char *filter, int64_t want)
+{
+    uint64_t until_us = clock_us() + 60000000; /* enough for an emulated server, too */
+    int64_t n;
+    while ((n = rig_count_stored(r, collection, filter)) != want && clock_us() < until_us)
+        clock_sleep_us(20000);
+    if (n != want)
+        printf("%s %s: %lld instead of %lld\n", collection, filter, (long long)n, (long long)want);
+    return n == want;
 }
 
 void

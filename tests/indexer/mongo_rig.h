@@ -6,6 +6,8 @@
 #ifndef TAILFIN_TESTS_MONGO_RIG_H
 #define TAILFIN_TESTS_MONGO_RIG_H
 
+#include <sys/types.h>
+
 #include <mongoc/mongoc.h>
 
 #include "base/fs.h"
@@ -21,6 +23,9 @@ struct server {
 /* Starts a mongod through scripts/mongod.sh; it ends with this process. Aborts on failure. */
 void server_start(struct server *s);
 void server_stop(struct server *s);
+/* The same as the set-up and the tear-down of a group of tests; the state is the server. */
+int server_setup(void **state);
+int server_teardown(void **state);
 /* The same server goes away and comes back: port and data stay. */
 void server_pause(struct server *s);
 void server_resume(struct server *s);
@@ -50,8 +55,14 @@ void rig_init(struct rig *r, const struct server *s);
 void rig_fini(struct rig *r); /* closes too; drops the database */
 /* Opens the index directory and starts the pipeline. */
 void rig_open(struct rig *r);
+/* Opens and waits until the index has what MongoDB has. False after 60 s of either. */
+bool rig_open_settled(struct rig *r);
 /* The index alone: for tests that change it behind the pipeline's back. */
 void rig_open_index(struct rig *r);
+/* The rig is closed. A process of its own opens it, and indexes until it is killed. */
+pid_t rig_fork(struct rig *r);
+/* The rig is closed. Its next start begins at that time of MongoDB's. */
+void rig_set_position(struct rig *r, uint32_t time_s, uint32_t time_i);
 /* Stops both as the program does. */
 void rig_close(struct rig *r);
 
@@ -64,11 +75,17 @@ bool rig_wait_ready(struct rig *r);
 bool rig_settle(struct rig *r);
 /* A number member of /admin/status; -1 if absent. */
 int64_t rig_status(struct rig *r, const char *member);
+/* Whether its text has that part. */
+bool rig_status_has(struct rig *r, const char *part);
 
 /* The stored document of that id; empty if it is not in the collection. In the arena. */
 struct span rig_doc(struct rig *r, const char *collection, struct span id, struct arena *arena);
 /* Live documents; -1 if there is no such collection. */
 int64_t rig_count(struct rig *r, const char *collection);
+/* How many documents in MongoDB match a filter given as JSON. */
+int64_t rig_count_stored(struct rig *r, const char *collection, const char *filter);
+/* Waits until it is that many; prints what it is and returns false after 60 s. */
+bool rig_await_stored(struct rig *r, const char *collection, const char *filter, int64_t want);
 /* Applies and commits what was submitted. */
 void rig_commit(struct rig *r);
 

@@ -5,7 +5,6 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/wait.h>
-#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -14,39 +13,10 @@
 #include "tests/indexer/compare.h"
 #include "tests/indexer/world.h"
 
-static int
-start(void **state)
-{
-    static struct server server;
-    server_start(&server);
-    *state = &server;
-    return 0;
-}
-
-static int
-stop(void **state)
-{
-    server_stop(*state);
-    return 0;
-}
-
-static bool
-has(struct rig *r, const char *collection, char letter, unsigned number, const char *text)
-{
-    struct arena arena = {0};
-    char id[27];
-    struct span doc = rig_doc(r, collection, span_str(world_text(letter, number, id)), &arena);
-    bool is_there = doc.p && strstr(doc.p, text);
-    if (!is_there)
-        printf("(no %s in %.*s)\n", text, SPAN_ARG(doc));
-    arena_fini(&arena);
-    return is_there;
-}
-
 static bool
 user_has(struct rig *r, unsigned number, const char *text)
 {
-    return has(r, "users", 'u', number, text);
+    return world_has(r, "users", 'u', number, text);
 }
 
 static void
@@ -121,17 +91,17 @@ follows_edges(void **state)
     world_edge(&r, 'u', 4, 'r', 1);
     assert_true(rig_settle(&r));
     assert_true(user_has(&r, 4, role) && user_has(&r, 4, badge));
-    assert_true(has(&r, "roles", 'r', 1, badge));
+    assert_true(world_has(&r, "roles", 'r', 1, badge));
     assert_false(user_has(&r, 5, role));
     world_unedge(&r, 'r', 1, 'b', 1);
     assert_true(rig_settle(&r));
     assert_false(user_has(&r, 4, badge));
-    assert_false(has(&r, "roles", 'r', 1, badge));
+    assert_false(world_has(&r, "roles", 'r', 1, badge));
     world_edge(&r, 'p', 3, 'b', 1);
     world_edge(&r, 'g', 0, 'p', 3); /* everyone */
     assert_true(rig_settle(&r));
     assert_true(user_has(&r, 0, badge) && user_has(&r, 19, badge));
-    assert_true(has(&r, "products", 'p', 3, badge));
+    assert_true(world_has(&r, "products", 'p', 3, badge));
     world_unedge(&r, 'g', 0, 'p', 3);
     assert_true(rig_settle(&r));
     assert_false(user_has(&r, 0, badge));
@@ -162,18 +132,10 @@ finishes_large_cascades_after_a_kill(void **state)
     must(mongoc_bulk_operation_execute(bulk, NULL, &error));
     mongoc_bulk_operation_destroy(bulk);
     mongoc_collection_destroy(c);
-    rig_open(&r);
-    assert_true(rig_wait_ready(&r) && rig_settle(&r));
+    assert_true(rig_open_settled(&r));
     rig_close(&r);
     for (int round = 0; round < 4; round++) {
-        fflush(NULL);
-        pid_t pid = fork();
-        must(pid >= 0);
-        if (pid == 0) {
-            rig_open(&r);
-            for (;;)
-                pause();
-        }
+        pid_t pid = rig_fork(&r);
         clock_sleep_us(300000);
         if (round % 2)
             world_unedge(&r, 'g', 0, 'r', 1);
@@ -199,5 +161,5 @@ main(void)
         cmocka_unit_test(follows_edges),
         cmocka_unit_test(finishes_large_cascades_after_a_kill),
     };
-    return cmocka_run_group_tests(tests, start, stop);
+    return cmocka_run_group_tests(tests, server_setup, server_teardown);
 }

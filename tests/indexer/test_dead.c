@@ -234,22 +234,6 @@ is_bounded_and_counts_the_rest(void **state)
 
 /* ---- met by the pipeline ---- */
 
-static int
-start(void **state)
-{
-    static struct server server;
-    server_start(&server);
-    *state = &server;
-    return 0;
-}
-
-static int
-stop(void **state)
-{
-    server_stop(*state);
-    return 0;
-}
-
 /* "id: reason" of each letter, one a line. */
 static const char *
 letters_of(struct rig *r, struct arena *arena)
@@ -339,5 +323,5 @@ main(void)
         cmocka_unit_test(lists_what_cannot_be_indexed_until_it_can),
     };
     return cmocka_run_group_tests(tests, NULL, NULL) +
-           cmocka_run_group_tests(fed_tests, start, stop);
+           cmocka_run_group_tests(fed_tests, server_setup, server_teardown);
 }

@@ -14,40 +14,6 @@
 #include "tests/indexer/compare.h"
 #include "tests/indexer/world.h"
 
-static int
-start(void **state)
-{
-    static struct server server;
-    server_start(&server);
-    *state = &server;
-    return 0;
-}
-
-static int
-stop(void **state)
-{
-    server_stop(*state);
-    return 0;
-}
-
-static void
-open_and_settle(struct rig *r)
-{
-    rig_open(r);
-    assert_true(rig_wait_ready(r) && rig_settle(r));
-}
-
-static bool
-has(struct rig *r, const char *collection, char letter, unsigned number, const char *text)
-{
-    struct arena arena = {0};
-    char id[27];
-    struct span doc = rig_doc(r, collection, span_str(world_text(letter, number, id)), &arena);
-    bool is_there = doc.p && strstr(doc.p, text);
-    arena_fini(&arena);
-    return is_there;
-}
-
 static void
 update_all(struct rig *r, const char *collection, const char *change)
 {
@@ -56,29 +22,6 @@ update_all(struct rig *r, const char *collection, const char *change)
              "{\"update\": \"%s\", \"updates\": [{\"q\": {}, \"multi\": true, \"u\": %s}]}",
              collection, change);
     rig_command(r, json);
-}
-
-static int64_t
-count(struct rig *r, const char *collection, const char *filter_json)
-{
-    bson_error_t error;
-    bson_t *filter = bson_new_from_json((const uint8_t *)filter_json, -1, &error);
-    mongoc_collection_t *c = mongoc_database_get_collection(r->db, collection);
-    int64_t n = mongoc_collection_count_documents(c, filter, NULL, NULL, NULL, &error);
-    must(n >= 0);
-    mongoc_collection_destroy(c);
-    bson_destroy(filter);
-    return n;
-}
-
-static int64_t
-await_count(struct rig *r, const char *collection, const char *filter, int64_t want)
-{
-    uint64_t until_us = clock_us() + 20000000;
-    int64_t n;
-    while ((n = count(r, collection, filter)) != want && clock_us() < until_us)
-        clock_sleep_us(20000);
-    return n;
 }
 
 /* 1 */
@@ -90,13 +33,13 @@ deletes_and_edges_while_it_was_stopped(void **state)
     world_emotes(&r, 0, 10);
     world_role(&r, 1, 10, true);
     world_user(&r, 1, 0, "one");
-    open_and_settle(&r);
+    assert_true(rig_open_settled(&r));
     rig_close(&r);
     world_remove(&r, "emotes", 'e', 3);
     world_edge(&r, 'u', 1, 'r', 1);
-    open_and_settle(&r);
+    assert_true(rig_open_settled(&r));
     assert_int_equal(rig_count(&r, "emotes"), 9);
-    assert_true(has(&r, "users", 'u', 1, "\"role_rank\":10"));
+    assert_true(world_has(&r, "users", 'u', 1, "\"role_rank\":10"));
     rig_fini(&r);
 }
 
@@ -106,7 +49,7 @@ an_id_that_goes_and_comes_ends_as_it_is(void **state)
 {
     struct rig r;
     rig_init(&r, *state);
-    open_and_settle(&r);
+    assert_true(rig_open_settled(&r));
     for (int i = 0; i < 200; i++) {
         world_emote(&r, 1, "again", i);
         world_remove(&r, "emotes", 'e', 1);
@@ -114,8 +57,8 @@ an_id_that_goes_and_comes_ends_as_it_is(void **state)
         world_emote(&r, 2, "back", i);
     }
     assert_true(rig_settle(&r));
-    assert_false(has(&r, "emotes", 'e', 1, "again"));
-    assert_true(has(&r, "emotes", 'e', 2, "\"score_top_all_time\":199"));
+    assert_false(world_has(&r, "emotes", 'e', 1, "again"));
+    assert_true(world_has(&r, "emotes", 'e', 2, "\"score_top_all_time\":199"));
     rig_fini(&r);
 }
 
@@ -130,18 +73,20 @@ marks_are_no_reason_to_skip(void **state)
     world_role(&r, 1, 10, true);
     world_user(&r, 1, 1, "one");
     world_edge(&r, 'u', 1, 'r', 1);
-    open_and_settle(&r);
+    assert_true(rig_open_settled(&r));
     rig_close(&r);
     world_set(&r, 1, 50, 1);
     world_role(&r, 1, 70, true);
-    update_all(&r, "emote_sets", "{\"$set\": {\"emotes_changed_since_reindex\": false,"
-                                 " \"search_updated_at\": {\"$date\": 4000000000000}}}");
-    update_all(&r, "roles", "{\"$set\": {\"applied_rank\": 70,"
-                            " \"search_updated_at\": {\"$date\": 4000000000000}}}");
-    open_and_settle(&r);
+    update_all(&r, "emote_sets",
+               "{\"$set\": {\"emotes_changed_since_reindex\": false,"
+               " \"search_updated_at\": {\"$date\": 4000000000000}}}");
+    update_all(&r, "roles",
+               "{\"$set\": {\"applied_rank\": 70,"
+               " \"search_updated_at\": {\"$date\": 4000000000000}}}");
+    assert_true(rig_open_settled(&r));
     snprintf(emote, sizeof emote, "\"emotes\":[\"%s\"]", world_text('e', 50, id));
-    assert_true(has(&r, "users", 'u', 1, emote));
-    assert_true(has(&r, "users", 'u', 1, "\"role_rank\":70"));
+    assert_true(world_has(&r, "users", 'u', 1, emote));
+    assert_true(world_has(&r, "users", 'u', 1, "\"role_rank\":70"));
     rig_fini(&r);
 }
 
@@ -153,7 +98,7 @@ writes_of_one_millisecond_are_two(void **state)
     rig_init(&r, *state);
     r.writeback = ING_WRITEBACK_FULL;
     world_emote(&r, 1, "first", 1);
-    open_and_settle(&r);
+    assert_true(rig_open_settled(&r));
     for (int i = 0; i < 20; i++) {
         char change[160];
         snprintf(change, sizeof change,
@@ -164,8 +109,8 @@ writes_of_one_millisecond_are_two(void **state)
         clock_sleep_us(5000); /* in between, the one before is on its way */
     }
     assert_true(rig_settle(&r));
-    assert_true(has(&r, "emotes", 'e', 1, "\"default_name\":\"w19\""));
-    assert_int_equal(await_count(&r, "emotes", "{\"search_updated_at\": {\"$ne\": null}}", 1), 1);
+    assert_true(world_has(&r, "emotes", 'e', 1, "\"default_name\":\"w19\""));
+    assert_true(rig_await_stored(&r, "emotes", "{\"search_updated_at\": {\"$ne\": null}}", 1));
     rig_fini(&r);
 }
 
@@ -180,7 +125,7 @@ edges_at_both_ends_at_once(void **state)
         world_role(&r, i, (int)i, true);
         world_user(&r, i, 0, "user");
     }
-    open_and_settle(&r);
+    assert_true(rig_open_settled(&r));
     for (unsigned i = 0; i < 30; i++) {
         bool is_user_first = i % 2;
         if (is_user_first)
@@ -192,7 +137,7 @@ edges_at_both_ends_at_once(void **state)
     assert_true(rig_settle(&r));
     for (unsigned i = 0; i < 30; i++) {
         snprintf(badge, sizeof badge, "\"badge:%s\"", world_text('b', i, id));
-        assert_true(has(&r, "users", 'u', i, badge));
+        assert_true(world_has(&r, "users", 'u', i, badge));
     }
     rig_fini(&r);
 }
@@ -203,17 +148,16 @@ changes_without_dates_are_seen(void **state)
 {
     struct rig r;
     rig_init(&r, *state);
-    rig_command(&r,
-                "{\"insert\": \"emote_moderation_requests\", \"documents\": [{\"_id\":"
-                " {\"$uuid\": \"01851f89-2900-0000-7972-79e2ddcd8d89\"},"
-                " \"status\": 0, \"kind\": 0, \"updated_at\": {\"$date\": 5},"
-                " \"search_updated_at\": {\"$date\": 9}}]}");
-    open_and_settle(&r);
+    rig_command(&r, "{\"insert\": \"emote_moderation_requests\", \"documents\": [{\"_id\":"
+                    " {\"$uuid\": \"01851f89-2900-0000-7972-79e2ddcd8d89\"},"
+                    " \"status\": 0, \"kind\": 0, \"updated_at\": {\"$date\": 5},"
+                    " \"search_updated_at\": {\"$date\": 9}}]}");
+    assert_true(rig_open_settled(&r));
     update_all(&r, "emote_moderation_requests", "{\"$set\": {\"status\": 3}}");
     assert_true(rig_settle(&r));
     struct arena arena = {0};
-    struct span doc = rig_doc(&r, "emote_moderation_requests",
-                              SPAN_LIT("01GMFRJA800007JWKSWBEWV3C9"), &arena);
+    struct span doc =
+        rig_doc(&r, "emote_moderation_requests", SPAN_LIT("01GMFRJA800007JWKSWBEWV3C9"), &arena);
     assert_non_null(doc.p);
     assert_non_null(strstr(doc.p, "\"status\":3"));
     arena_fini(&arena);
@@ -226,7 +170,7 @@ deletes_of_what_was_never_there(void **state)
 {
     struct rig r;
     rig_init(&r, *state);
-    open_and_settle(&r);
+    assert_true(rig_open_settled(&r));
     rig_command(&r, "{\"insert\": \"emotes\", \"documents\": [{\"_id\": 7}, {\"_id\": \"x\"}]}");
     rig_command(&r, "{\"delete\": \"emotes\", \"deletes\": [{\"q\": {}, \"limit\": 0}]}");
     world_emote(&r, 1, "short", 1);
@@ -249,12 +193,13 @@ never_marks_what_it_left_out(void **state)
     struct rig r;
     rig_init(&r, *state);
     r.writeback = ING_WRITEBACK_FULL;
-    open_and_settle(&r);
+    assert_true(rig_open_settled(&r));
     rig_command(&r, "{\"insert\": \"emotes\", \"documents\": [{\"_id\": \"no ULID\","
                     " \"updated_at\": {\"$date\": 5}, \"search_updated_at\": null}]}");
     world_emote(&r, 1, "good", 1);
-    assert_int_equal(await_count(&r, "emotes", "{\"search_updated_at\": {\"$ne\": null}}", 1), 1);
-    assert_int_equal(count(&r, "emotes", "{\"_id\": \"no ULID\", \"search_updated_at\": null}"), 1);
+    assert_true(rig_await_stored(&r, "emotes", "{\"search_updated_at\": {\"$ne\": null}}", 1));
+    assert_int_equal(
+        rig_count_stored(&r, "emotes", "{\"_id\": \"no ULID\", \"search_updated_at\": null}"), 1);
     rig_fini(&r);
 }
 
@@ -267,14 +212,16 @@ sets_of_the_same_origin_are_left_alone(void **state)
     r.writeback = ING_WRITEBACK_FULL;
     world_set(&r, 1, 0, 2);
     world_set(&r, 2, 5, 2);
-    update_all(&r, "emote_sets", "{\"$set\": {\"origin_config\": {\"origins\": [],"
-                                 " \"needs_resync\": true}}}");
-    open_and_settle(&r);
+    update_all(&r, "emote_sets",
+               "{\"$set\": {\"origin_config\": {\"origins\": [],"
+               " \"needs_resync\": true}}}");
+    assert_true(rig_open_settled(&r));
     world_set(&r, 1, 9, 1); /* without origin_config: the other one keeps it */
     assert_true(rig_settle(&r));
     static const char changed[] = "{\"emotes_changed_since_reindex\": true}";
-    assert_int_equal(await_count(&r, "emote_sets", changed, 0), 0);
-    assert_int_equal(count(&r, "emote_sets", "{\"origin_config.needs_resync\": true}"), 1);
+    assert_true(rig_await_stored(&r, "emote_sets", changed, 0));
+    assert_int_equal(rig_count_stored(&r, "emote_sets", "{\"origin_config.needs_resync\": true}"),
+                     1);
     rig_fini(&r);
 }
 
@@ -286,8 +233,8 @@ thousands_are_marked_at_once(void **state)
     rig_init(&r, *state);
     r.writeback = ING_WRITEBACK_FULL;
     world_emotes(&r, 0, 6000);
-    open_and_settle(&r);
-    assert_int_equal(await_count(&r, "emotes", "{\"search_updated_at\": null}", 0), 0);
+    assert_true(rig_open_settled(&r));
+    assert_true(rig_await_stored(&r, "emotes", "{\"search_updated_at\": null}", 0));
     rig_fini(&r);
 }
 
@@ -299,7 +246,7 @@ other_databases_are_others(void **state)
     rig_init(&r, *state);
     clock_sleep_us(2000); /* names are made of the time */
     rig_init(&other, *state);
-    open_and_settle(&r);
+    assert_true(rig_open_settled(&r));
     world_emotes(&other, 0, 20);
     rig_command(&other, "{\"drop\": \"emotes\"}");
     world_emote(&r, 1, "ours", 1);
@@ -320,14 +267,14 @@ merged_emotes_stay_in_lists(void **state)
     world_emotes(&r, 0, 3);
     world_set(&r, 1, 1, 1);
     world_user(&r, 1, 1, "one");
-    open_and_settle(&r);
+    assert_true(rig_open_settled(&r));
     update_all(&r, "emotes",
                "{\"$set\": {\"merged\": {\"target_id\": {\"$uuid\":"
                " \"01851f89-2900-0000-7972-79e2ddcd8d89\"}, \"at\": {\"$date\": 1}}}}");
     world_remove(&r, "emotes", 'e', 1);
     assert_true(rig_settle(&r));
     snprintf(emote, sizeof emote, "\"emotes\":[\"%s\"]", world_text('e', 1, id));
-    assert_true(has(&r, "users", 'u', 1, emote));
+    assert_true(world_has(&r, "users", 'u', 1, emote));
     rig_fini(&r);
 }
 
@@ -348,5 +295,5 @@ main(void)
         cmocka_unit_test(other_databases_are_others),
         cmocka_unit_test(merged_emotes_stay_in_lists),
     };
-    return cmocka_run_group_tests(tests, start, stop);
+    return cmocka_run_group_tests(tests, server_setup, server_teardown);
 }

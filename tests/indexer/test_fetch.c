@@ -16,22 +16,6 @@
 #include "tests/indexer/mongo_rig.h"
 #include "tests/indexer/world.h"
 
-static int
-start(void **state)
-{
-    static struct server server;
-    server_start(&server);
-    *state = &server;
-    return 0;
-}
-
-static int
-stop(void **state)
-{
-    server_stop(*state);
-    return 0;
-}
-
 struct watch {
     char filter[1024]; /* of the last find */
     unsigned n_found;
@@ -126,8 +110,7 @@ a_document_that_moved_is_not_gone(void **state)
     unsigned char bytes[WORLD_ID_N];
     rig_init(&r, *state);
     world_emote(&r, 1, "now", 1);
-    rig_open(&r);
-    assert_true(rig_wait_ready(&r) && rig_settle(&r));
+    assert_true(rig_open_settled(&r));
     world_id('e', 1, bytes);
     bson_append_binary(&id, "_id", -1, BSON_SUBTYPE_UUID, bytes, sizeof bytes);
     assert_true(bson_iter_init_find(&at, &id, "_id"));
@@ -160,5 +143,5 @@ main(void)
         cmocka_unit_test(asks_with_whole_keys),
         cmocka_unit_test(a_document_that_moved_is_not_gone),
     };
-    return cmocka_run_group_tests(tests, start, stop);
+    return cmocka_run_group_tests(tests, server_setup, server_teardown);
 }

@@ -13,31 +13,37 @@
 #include "tests/indexer/compare.h"
 #include "tests/indexer/world.h"
 
-static int
-start(void **state)
+/* A rig that has so many emotes in the index. */
+static void
+open_emotes(struct rig *r, void **state, unsigned n)
 {
-    static struct server server;
-    server_start(&server);
-    *state = &server;
-    return 0;
+    rig_init(r, *state);
+    world_emotes(r, 0, n);
+    assert_true(rig_open_settled(r));
 }
 
-static int
-stop(void **state)
+/* Orders one collection; all with NULL. */
+static enum rc
+order(struct rig *r, const char *name, struct err *err)
 {
-    server_stop(*state);
-    return 0;
+    struct span one = span_str(name ? name : "");
+    return ing_mongo_reindex(r->m, &one, name ? 1 : 0, err);
+}
+
+/* What GET /admin/reindex answers, in place of what was in the buffer. */
+static const char *
+progress(struct rig *r, struct buf *text)
+{
+    buf_clear(text);
+    ing_mongo_write_reindex(r->m, text);
+    buf_putc(text, 0);
+    return text->p;
 }
 
 static bool
 is_rebuilding(struct rig *r)
 {
-    struct buf text = {0};
-    ing_mongo_write_status(r->m, &text);
-    buf_putc(&text, 0);
-    bool is = strstr(text.p, "\"state\":\"reindexing\"") != NULL;
-    buf_fini(&text);
-    return is;
+    return rig_status_has(r, "\"state\":\"reindexing\"");
 }
 
 static uint32_t
@@ -70,11 +76,10 @@ rebuilds_while_serving_and_changing(void **state)
     world_emotes(&r, 1000, 20000);
     for (int i = 0; i < 200; i++)
         world_change(&r, &rng);
-    rig_open(&r);
-    assert_true(rig_wait_ready(&r) && rig_settle(&r));
+    assert_true(rig_open_settled(&r));
     uint32_t old_emotes = uid_of(&r, "emotes"), old_users = uid_of(&r, "users");
-    assert_int_equal(ing_mongo_reindex(r.m, NULL, 0, &err), RC_OK);
-    assert_int_equal(ing_mongo_reindex(r.m, NULL, 0, &err), RC_CONFLICT);
+    assert_int_equal(order(&r, NULL, &err), RC_OK);
+    assert_int_equal(order(&r, NULL, &err), RC_CONFLICT);
     for (int i = 0; i < 400; i++) {
         world_change(&r, &rng);
         assert_true(rig_count(&r, "emotes") >= 19900);
@@ -110,33 +115,25 @@ begins_only_where_there_is_room(void **state)
     struct tight_fs tight = {.fs = {.ops = &ops}, .n_free = 10 << 10};
     struct rig r;
     struct err err;
-    rig_init(&r, *state);
-    world_emotes(&r, 0, 3000);
-    rig_open(&r);
-    assert_true(rig_wait_ready(&r) && rig_settle(&r));
+    open_emotes(&r, state, 3000);
     uint32_t emotes = uid_of(&r, "emotes");
     struct span name = SPAN_LIT("emotes");
     r.m->options.fs = &tight.fs;
-    assert_int_equal(ing_mongo_reindex(r.m, &name, 1, &err), RC_FULL);
+    assert_int_equal(order(&r, "emotes", &err), RC_FULL);
     assert_int_equal(rc_http(err.rc), 507);
     assert_non_null(strstr(err.text, "MB of disk"));
     assert_non_null(strstr(err.text, " 0.0 MB are free"));
-    struct buf text = {0};
-    buf_putc(&text, '{');
-    ing_mongo_write_status(r.m, &text);
-    buf_putc(&text, 0);
-    assert_non_null(strstr(text.p, "\"disk_free_bytes\":10240"));
-    assert_non_null(strstr(text.p, "\"has_room\":false"));
-    buf_fini(&text);
+    assert_true(rig_status_has(&r, "\"disk_free_bytes\":10240"));
+    assert_true(rig_status_has(&r, "\"has_room\":false"));
     assert_int_equal(uid_of(&r, "emotes"), emotes);
     assert_int_equal(ing_mongo_reindex_anyway(r.m, &name, 1, &err), RC_OK);
     assert_true(wait_switch(&r, "emotes", emotes));
     tight.n_free = UINT64_C(1) << 40;
     emotes = uid_of(&r, "emotes");
-    assert_int_equal(ing_mongo_reindex(r.m, &name, 1, &err), RC_OK);
+    assert_int_equal(order(&r, "emotes", &err), RC_OK);
     assert_true(wait_switch(&r, "emotes", emotes));
     r.m->options.rebuild_memory_bytes = UINT64_C(1) << 60;
-    assert_int_equal(ing_mongo_reindex(r.m, &name, 1, &err), RC_FULL);
+    assert_int_equal(order(&r, "emotes", &err), RC_FULL);
     assert_non_null(strstr(err.text, "MB of memory"));
     rig_fini(&r);
 }
@@ -150,14 +147,12 @@ rebuilds_each_collection_once_at_a_time(void **state)
     rig_init(&r, *state);
     world_emotes(&r, 0, 40000);
     world_role(&r, 1, 5, true);
-    rig_open(&r);
-    assert_true(rig_wait_ready(&r) && rig_settle(&r));
+    assert_true(rig_open_settled(&r));
     uint32_t emotes = uid_of(&r, "emotes"), badges = uid_of(&r, "badges");
-    struct span name = SPAN_LIT("emotes"), other = SPAN_LIT("badges");
-    assert_int_equal(ing_mongo_reindex(r.m, &name, 1, &err), RC_OK);
-    assert_int_equal(ing_mongo_reindex(r.m, &name, 1, &err), RC_CONFLICT);
+    assert_int_equal(order(&r, "emotes", &err), RC_OK);
+    assert_int_equal(order(&r, "emotes", &err), RC_CONFLICT);
     assert_non_null(strstr(err.text, "emotes is being rebuilt already"));
-    assert_int_equal(ing_mongo_reindex(r.m, &other, 1, &err), RC_OK);
+    assert_int_equal(order(&r, "badges", &err), RC_OK);
     assert_true(wait_switch(&r, "emotes", emotes));
     assert_int_not_equal(uid_of(&r, "badges"), badges);
     rig_fini(&r);
@@ -169,20 +164,13 @@ shows_its_progress_over_a_restart(void **state)
 {
     struct rig r;
     struct err err;
-    rig_init(&r, *state);
-    world_emotes(&r, 0, 40000);
-    rig_open(&r);
-    assert_true(rig_wait_ready(&r) && rig_settle(&r));
+    open_emotes(&r, state, 40000);
     uint32_t emotes = uid_of(&r, "emotes");
-    struct span name = SPAN_LIT("emotes");
-    assert_int_equal(ing_mongo_reindex(r.m, &name, 1, &err), RC_OK);
+    assert_int_equal(order(&r, "emotes", &err), RC_OK);
     unsigned long long n = 0, n_after = 0;
     struct buf text = {0};
     for (uint64_t end_us = clock_us() + 20000000; n < 8000 && clock_us() < end_us;) {
-        buf_clear(&text);
-        ing_mongo_write_reindex(r.m, &text);
-        buf_putc(&text, 0);
-        const char *at = strstr(text.p, "\"scanning\",\"documents\":");
+        const char *at = strstr(progress(&r, &text), "\"scanning\",\"documents\":");
         n = at ? strtoull(at + 23, NULL, 10) : 0;
     }
     assert_non_null(strstr(text.p, "{\"running\":true"));
@@ -192,19 +180,13 @@ shows_its_progress_over_a_restart(void **state)
     rig_close(&r);
     rig_open(&r);
     for (uint64_t end_us = clock_us() + 20000000; n_after == 0 && clock_us() < end_us;) {
-        buf_clear(&text);
-        ing_mongo_write_reindex(r.m, &text);
-        buf_putc(&text, 0);
-        const char *at = strstr(text.p, "\"name\":\"emotes\"");
+        const char *at = strstr(progress(&r, &text), "\"name\":\"emotes\"");
         at = at ? strstr(at, "\"documents\":") : NULL;
         n_after = at ? strtoull(at + 12, NULL, 10) : 0;
     }
     assert_true(n_after >= n);
     assert_true(wait_switch(&r, "emotes", emotes));
-    buf_clear(&text);
-    ing_mongo_write_reindex(r.m, &text);
-    buf_putc(&text, 0);
-    assert_non_null(strstr(text.p, "\"state\":\"done\",\"documents\":40000"));
+    assert_non_null(strstr(progress(&r, &text), "\"state\":\"done\",\"documents\":40000"));
     assert_non_null(strstr(text.p, "{\"running\":false"));
     buf_fini(&text);
     assert_int_equal(rig_count(&r, "emotes"), 40000);
@@ -216,22 +198,16 @@ rebuilds_one_collection(void **state)
 {
     struct rig r;
     struct err err;
-    rig_init(&r, *state);
-    world_emotes(&r, 0, 3000);
-    rig_open(&r);
-    assert_true(rig_wait_ready(&r) && rig_settle(&r));
+    open_emotes(&r, state, 3000);
     uint32_t emotes = uid_of(&r, "emotes"), users = uid_of(&r, "users");
-    struct span name = SPAN_LIT("nothing");
-    assert_int_equal(ing_mongo_reindex(r.m, &name, 1, &err), RC_ABSENT);
-    name = SPAN_LIT("emotes");
-    assert_int_equal(ing_mongo_reindex(r.m, &name, 1, &err), RC_OK);
+    assert_int_equal(order(&r, "nothing", &err), RC_ABSENT);
+    assert_int_equal(order(&r, "emotes", &err), RC_OK);
     assert_true(wait_switch(&r, "emotes", emotes));
     assert_int_equal(uid_of(&r, "users"), users);
     struct buf text = {0};
-    ing_mongo_write_reindex(r.m, &text);
-    buf_putc(&text, 0);
-    assert_non_null(strstr(
-        text.p, "{\"name\":\"emotes\",\"state\":\"done\",\"documents\":3000,\"estimated\":3000"));
+    assert_non_null(
+        strstr(progress(&r, &text),
+               "{\"name\":\"emotes\",\"state\":\"done\",\"documents\":3000,\"estimated\":3000"));
     buf_fini(&text);
     compare_assert_equal(&r);
     rig_fini(&r);
@@ -242,13 +218,10 @@ may_be_cancelled(void **state)
 {
     struct rig r;
     struct err err;
-    rig_init(&r, *state);
-    world_emotes(&r, 0, 20000);
-    rig_open(&r);
-    assert_true(rig_wait_ready(&r) && rig_settle(&r));
+    open_emotes(&r, state, 20000);
     assert_int_equal(ing_mongo_cancel_reindex(r.m, &err), RC_ABSENT);
     uint32_t emotes = uid_of(&r, "emotes");
-    assert_int_equal(ing_mongo_reindex(r.m, NULL, 0, &err), RC_OK);
+    assert_int_equal(order(&r, NULL, &err), RC_OK);
     uint64_t until_us = clock_us() + 10000000;
     while (!is_rebuilding(&r) && clock_us() < until_us)
         clock_sleep_us(200);
@@ -272,10 +245,9 @@ goes_on_after_a_restart(void **state)
     world_emotes(&r, 1000, 20000);
     for (int i = 0; i < 100; i++)
         world_change(&r, &rng);
-    rig_open(&r);
-    assert_true(rig_wait_ready(&r) && rig_settle(&r));
+    assert_true(rig_open_settled(&r));
     uint32_t emotes = uid_of(&r, "emotes");
-    assert_int_equal(ing_mongo_reindex(r.m, NULL, 0, &err), RC_OK);
+    assert_int_equal(order(&r, NULL, &err), RC_OK);
     uint64_t scanned = metrics_read(r.metrics, M_SCANNED), until_us = clock_us() + 10000000;
     while (metrics_read(r.metrics, M_SCANNED) < scanned + 9000 && clock_us() < until_us)
         clock_sleep_us(200);
@@ -297,10 +269,7 @@ static void
 rebuilds_after_a_change_of_profile(void **state)
 {
     struct rig r;
-    rig_init(&r, *state);
-    world_emotes(&r, 0, 5000);
-    rig_open(&r);
-    assert_true(rig_wait_ready(&r) && rig_settle(&r));
+    open_emotes(&r, state, 5000);
     uint32_t emotes = uid_of(&r, "emotes"), roles = uid_of(&r, "roles");
     rig_close(&r);
     struct sch_collection *c = NULL;
@@ -336,5 +305,5 @@ main(void)
         cmocka_unit_test(goes_on_after_a_restart),
         cmocka_unit_test(rebuilds_after_a_change_of_profile),
     };
-    return cmocka_run_group_tests(tests, start, stop);
+    return cmocka_run_group_tests(tests, server_setup, server_teardown);
 }

@@ -19,22 +19,6 @@
 #include "tests/indexer/compare.h"
 #include "tests/indexer/world.h"
 
-static int
-start(void **state)
-{
-    static struct server server;
-    server_start(&server);
-    *state = &server;
-    return 0;
-}
-
-static int
-stop(void **state)
-{
-    server_stop(*state);
-    return 0;
-}
-
 static void
 goes_on_where_it_stopped(void **state)
 {
@@ -44,8 +28,7 @@ goes_on_where_it_stopped(void **state)
     world_emotes(&r, 1000, 500);
     for (int i = 0; i < 100; i++)
         world_change(&r, &rng);
-    rig_open(&r);
-    assert_true(rig_wait_ready(&r) && rig_settle(&r));
+    assert_true(rig_open_settled(&r));
     for (int round = 0; round < 3; round++) {
         rig_close(&r);
         for (int i = 0; i < 150; i++)
@@ -60,19 +43,6 @@ goes_on_where_it_stopped(void **state)
     rig_fini(&r);
 }
 
-static pid_t
-fork_indexer(struct rig *r)
-{
-    fflush(NULL);
-    pid_t pid = fork();
-    must(pid >= 0);
-    if (pid > 0)
-        return pid;
-    rig_open(r);
-    for (;;)
-        pause();
-}
-
 static void
 survives_kills(void **state)
 {
@@ -81,7 +51,7 @@ survives_kills(void **state)
     rig_init(&r, *state);
     world_emotes(&r, 1000, 20000);
     for (int round = 0; round < 8; round++) {
-        pid_t pid = fork_indexer(&r);
+        pid_t pid = rig_fork(&r);
         uint64_t until_us = clock_us() + 50000 + rng_below(&rng, 900000);
         while (clock_us() < until_us) {
             world_change(&r, &rng);
@@ -91,39 +61,9 @@ survives_kills(void **state)
         must(kill(pid, SIGKILL) == 0);
         must(waitpid(pid, NULL, 0) == pid);
     }
-    rig_open(&r);
-    assert_true(rig_wait_ready(&r) && rig_settle(&r));
+    assert_true(rig_open_settled(&r));
     compare_assert_equal(&r);
     rig_fini(&r);
-}
-
-/* What a stored position looks like after the oplog has moved on. */
-static void
-age_position(struct rig *r)
-{
-    struct arena arena = {0};
-    struct ing_resume resume;
-    struct err err;
-    struct idx_options options = {
-        .refresh_us = 20000, .commit_us = 200000, .ram_bytes_max = 64 << 20, .n_merge_threads = 1};
-    must(fs_open_host(r->dir, &r->fs, &err) == RC_OK);
-    options.fs = r->fs;
-    must(idx_open(&options, &r->idx, &err) == RC_OK);
-    must(ing_resume_read(idx_state(r->idx, SPAN_LIT("mongo"), &arena), &resume, &err) == RC_OK);
-    buf_clear(&resume.position.token);
-    resume.position.time_s = 1000000;
-    struct buf text = {0};
-    ing_resume_write(&resume, &text);
-    struct idx_batch *b = idx_batch_new();
-    idx_batch_state(b, SPAN_LIT("mongo"), arena_dup(idx_batch_arena(b), buf_span(&text)));
-    must(idx_submit(r->idx, &b) != 0);
-    must(idx_close(r->idx, &err) == RC_OK);
-    fs_close(r->fs);
-    r->idx = NULL;
-    r->fs = NULL;
-    buf_fini(&text);
-    ing_resume_fini(&resume);
-    arena_fini(&arena);
 }
 
 static void
@@ -135,10 +75,9 @@ rebuilds_when_history_is_lost(void **state)
     world_emotes(&r, 1000, 3000);
     for (int i = 0; i < 200; i++)
         world_change(&r, &rng);
-    rig_open(&r);
-    assert_true(rig_wait_ready(&r) && rig_settle(&r));
+    assert_true(rig_open_settled(&r));
     rig_close(&r);
-    age_position(&r);
+    rig_set_position(&r, 1000000, 0); /* the oplog has moved on since */
     for (int i = 0; i < 300; i++)
         world_change(&r, &rng);
     world_remove(&r, "emotes", 'e', 1001);
@@ -150,14 +89,8 @@ rebuilds_when_history_is_lost(void **state)
         assert_true(rig_count(&r, "emotes") >= 2900);
         clock_sleep_us(1000);
     }
-    for (bool is_done = false; !is_done && clock_us() < until_us;) {
-        struct buf text = {0};
-        ing_mongo_write_status(r.m, &text);
-        buf_putc(&text, 0);
-        is_done = strstr(text.p, "\"state\":\"tailing\"") != NULL;
-        buf_fini(&text);
+    while (!rig_status_has(&r, "\"state\":\"tailing\"") && clock_us() < until_us)
         clock_sleep_us(5000);
-    }
     assert_true(rig_settle(&r));
     compare_assert_equal(&r);
     rig_fini(&r);
@@ -223,8 +156,7 @@ comes_back_after_an_outage(void **state)
     struct rig r;
     rig_init(&r, *state);
     world_emotes(&r, 0, 100);
-    rig_open(&r);
-    assert_true(rig_wait_ready(&r) && rig_settle(&r));
+    assert_true(rig_open_settled(&r));
     server_pause(*state);
     clock_sleep_us(6000000); /* longer than the socket's limit */
     assert_int_equal(rig_count(&r, "emotes"), 100);
@@ -317,5 +249,5 @@ main(void)
         cmocka_unit_test(stops_quickly_while_the_server_hangs),
         cmocka_unit_test(comes_back_after_an_outage),
     };
-    return cmocka_run_group_tests(tests, start, stop);
+    return cmocka_run_group_tests(tests, server_setup, server_teardown);
 }

@@ -14,22 +14,6 @@
 
 enum { MANY = 6000, REPLY = 50 };
 
-static int
-start(void **state)
-{
-    static struct server server;
-    server_start(&server);
-    *state = &server;
-    return 0;
-}
-
-static int
-stop(void **state)
-{
-    server_stop(*state);
-    return 0;
-}
-
 /* Documents {_id: i, v: n} of the collection "many", and what a reader holds of them. */
 struct shelf {
     struct rig rig;
@@ -264,5 +248,5 @@ main(void)
         cmocka_unit_test(the_newest_version_wins),
         cmocka_unit_test(an_error_comes_behind_what_was_read),
     };
-    return cmocka_run_group_tests(tests, start, stop);
+    return cmocka_run_group_tests(tests, server_setup, server_teardown);
 }

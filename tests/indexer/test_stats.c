@@ -12,7 +12,6 @@
 
 #include <signal.h>
 #include <sys/wait.h>
-#include <unistd.h>
 
 #include "base/clock.h"
 
@@ -28,22 +27,6 @@ struct bench { /* a rig and a ClickHouse beside it */
     struct fake_clickhouse clickhouse;
     struct ing_stats_options options;
 };
-
-static int
-start(void **state)
-{
-    static struct server server;
-    server_start(&server);
-    *state = &server;
-    return 0;
-}
-
-static int
-stop(void **state)
-{
-    server_stop(*state);
-    return 0;
-}
 
 static void
 bench_init(struct bench *b, struct server *s)
@@ -261,19 +244,6 @@ sends_after_a_restart_what_was_recorded(void **state)
     bench_fini(&b);
 }
 
-static pid_t
-fork_indexer(struct bench *b)
-{
-    fflush(NULL);
-    pid_t pid = fork();
-    must(pid >= 0);
-    if (pid > 0)
-        return pid;
-    rig_open(&b->r);
-    for (;;)
-        pause();
-}
-
 /*
  * The dead one's lease would be waited for: it is given up in its name. Its
  * open transaction would hold the lease for a minute: it may live for 2 s.
@@ -305,7 +275,7 @@ survives_kills(void **state)
     atomic_store(&b.clickhouse.mood, FAKE_AT_RANDOM);
     for (int round = 0; round < (rounds ? (int)strtol(rounds, NULL, 10) : 8); round++) {
         free_lease(&b.r);
-        pid_t pid = fork_indexer(&b);
+        pid_t pid = rig_fork(&b.r);
         uint64_t until_us = clock_us() + 600000 + rng_below(&rng, 900000);
         while (clock_us() < until_us) {
             change_set(&b, 1 + (unsigned)rng_below(&rng, SETS), (unsigned)rng_below(&rng, 30),
@@ -447,5 +417,5 @@ main(void)
         cmocka_unit_test(survives_kills),
         cmocka_unit_test(refuses_what_cannot_deduplicate),
     };
-    return cmocka_run_group_tests(tests, start, stop);
+    return cmocka_run_group_tests(tests, server_setup, server_teardown);
 }

@@ -13,22 +13,6 @@
 
 enum { USERS = 6000 };
 
-static int
-start(void **state)
-{
-    static struct server server;
-    server_start(&server);
-    *state = &server;
-    return 0;
-}
-
-static int
-stop(void **state)
-{
-    server_stop(*state);
-    return 0;
-}
-
 static struct json
 status_of(struct rig *r, struct arena *arena)
 {
@@ -96,8 +80,9 @@ counts_events_by_operation_and_outcome(void **state)
     assert_true(rig_settle(&r));
     assert_true(outcome(&r, "replace", "applied") == 1);
     assert_true(outcome(&r, "update", "unchanged") == 0);
-    rig_command(&r, "{\"update\": \"emotes\", \"updates\": [{\"q\": {\"default_name\": \"changed\"},"
-                    " \"u\": {\"$set\": {\"of_no_concern\": 1}}}]}");
+    rig_command(&r,
+                "{\"update\": \"emotes\", \"updates\": [{\"q\": {\"default_name\": \"changed\"},"
+                " \"u\": {\"$set\": {\"of_no_concern\": 1}}}]}");
     assert_true(rig_settle(&r));
     assert_true(outcome(&r, "update", "unchanged") == 1);
     assert_true(outcome(&r, "update", "applied") == 1);
@@ -131,8 +116,7 @@ counts_every_event_once(void **state)
                                            "bad",     "merged",    "ignored"};
     struct rig r;
     rig_init(&r, *state);
-    rig_open(&r);
-    assert_true(rig_wait_ready(&r) && rig_settle(&r));
+    assert_true(rig_open_settled(&r));
     for (int i = 0; i < 400; i++)
         world_emote(&r, (unsigned)(i % 7), "again and again", i);
     assert_true(rig_settle(&r));
@@ -234,8 +218,7 @@ shows_the_progress_of_cascades(void **state)
     world_role(&r, 1, 5, true);
     for (unsigned i = 0; i < USERS; i++)
         world_user(&r, i, 0, "someone");
-    rig_open(&r);
-    assert_true(rig_wait_ready(&r) && rig_settle(&r));
+    assert_true(rig_open_settled(&r));
     world_edge(&r, 'g', 0, 'r', 1);
     bool was_seen = false;
     for (uint64_t end_us = clock_us() + 60000000; clock_us() < end_us && !was_seen;
@@ -264,5 +247,5 @@ main(void)
         cmocka_unit_test(tells_its_state_since_when_and_how_long_things_take),
         cmocka_unit_test(shows_the_progress_of_cascades),
     };
-    return cmocka_run_group_tests(tests, start, stop);
+    return cmocka_run_group_tests(tests, server_setup, server_teardown);
 }

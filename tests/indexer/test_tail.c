@@ -9,22 +9,6 @@
 #include "tests/indexer/compare.h"
 #include "tests/indexer/world.h"
 
-static int
-start(void **state)
-{
-    static struct server server;
-    server_start(&server);
-    *state = &server;
-    return 0;
-}
-
-static int
-stop(void **state)
-{
-    server_stop(*state);
-    return 0;
-}
-
 static void
 bootstraps_what_was_there(void **state)
 {
@@ -98,8 +82,7 @@ drops_write_backs_and_nothing_else(void **state)
     struct rig r;
     rig_init(&r, *state);
     world_emotes(&r, 0, 3);
-    rig_open(&r);
-    assert_true(rig_wait_ready(&r) && rig_settle(&r));
+    assert_true(rig_open_settled(&r));
     int64_t before = rig_status(&r, "applied_keys");
     rig_command(&r, "{\"update\": \"emotes\", \"updates\": [{\"q\": {}, \"multi\": true, \"u\":"
                     " {\"$set\": {\"search_updated_at\": {\"$date\": 1700000000000},"
@@ -155,8 +138,7 @@ survives_the_drop_of_the_database(void **state)
     rig_init(&r, *state);
     world_emotes(&r, 0, 50);
     world_user(&r, 1, 0, "one");
-    rig_open(&r);
-    assert_true(rig_wait_ready(&r) && rig_settle(&r));
+    assert_true(rig_open_settled(&r));
     rig_command(&r, "{\"dropDatabase\": 1}");
     world_emote(&r, 7, "after", 1);
     for (int i = 0; i < 300 && (rig_count(&r, "emotes") != 1 || rig_count(&r, "users") != 0); i++)
@@ -257,5 +239,5 @@ main(int argc, char **argv)
         cmocka_unit_test(takes_a_document_of_16_megabytes),
         cmocka_unit_test(converges_under_random_changes),
     };
-    return cmocka_run_group_tests(tests, start, stop);
+    return cmocka_run_group_tests(tests, server_setup, server_teardown);
 }

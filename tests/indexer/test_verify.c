@@ -13,29 +13,12 @@
 #include "base/clock.h"
 #include "base/map.h"
 
-#include "indexer/resume.h"
 #include "indexer/source.h"
 
 #include "tests/indexer/compare.h"
 #include "tests/indexer/world.h"
 
 enum { WAIT_US = 120000000 };
-
-static int
-start(void **state)
-{
-    static struct server server;
-    server_start(&server);
-    *state = &server;
-    return 0;
-}
-
-static int
-stop(void **state)
-{
-    server_stop(*state);
-    return 0;
-}
 
 /* ---- helpers ---- */
 
@@ -44,29 +27,15 @@ static void
 lose_events(struct rig *r)
 {
     struct err err;
-    struct arena arena = {0};
-    struct ing_resume resume;
     struct ing_client client = {0};
-    struct buf text = {0};
     mongoc_uri_t *uri = NULL;
-    rig_open_index(r);
-    must(ing_resume_read(idx_state(r->idx, SPAN_LIT("mongo"), &arena), &resume, &err) == RC_OK);
+    uint32_t time_s, time_i;
     must(ing_uri_parse(r->uri, &uri, &err) == RC_OK);
     must(ing_client_open(&client, uri, &err) == RC_OK);
-    buf_clear(&resume.position.token);
-    must(ing_client_now(&client, &resume.position.time_s, &resume.position.time_i, &err) == RC_OK);
-    resume.position.time_i++;
-    ing_resume_write(&resume, &text);
-    struct idx_batch *b = idx_batch_new();
-    idx_batch_state(b, SPAN_LIT("mongo"), arena_dup(idx_batch_arena(b), buf_span(&text)));
-    uint64_t ticket = idx_submit(r->idx, &b);
-    must(idx_wait(r->idx, ticket, IDX_DURABLE, 10000000) == RC_OK);
+    must(ing_client_now(&client, &time_s, &time_i, &err) == RC_OK);
+    rig_set_position(r, time_s, time_i + 1);
     ing_client_close(&client);
     mongoc_uri_destroy(uri);
-    buf_fini(&text);
-    ing_resume_fini(&resume);
-    arena_fini(&arena);
-    rig_close(r);
 }
 
 static struct json
@@ -183,8 +152,7 @@ finds_exactly_what_differs_and_repairs_it(void **state)
     struct json v;
     rig_init(&r, *state);
     world_emotes(&r, 0, 4 * DAMAGED);
-    rig_open(&r);
-    assert_true(rig_wait_ready(&r) && rig_settle(&r));
+    assert_true(rig_open_settled(&r));
     assert_clean(&r);
     rig_close(&r);
     delete_emotes(&r, 0, DAMAGED);
@@ -225,8 +193,7 @@ repairs_what_is_derived(void **state)
     rig_init(&r, *state);
     for (int i = 0; i < 400; i++)
         world_change(&r, &rng);
-    rig_open(&r);
-    assert_true(rig_wait_ready(&r) && rig_settle(&r));
+    assert_true(rig_open_settled(&r));
     for (int round = 0; round < 2; round++) {
         rig_close(&r);
         for (int i = 0; i < 200; i++)
@@ -255,8 +222,7 @@ reports_nothing_that_is_in_flight(void **state)
     rig_init(&r, *state);
     for (int i = 0; i < 400; i++)
         world_change(&r, &rng);
-    rig_open(&r);
-    assert_true(rig_wait_ready(&r) && rig_settle(&r));
+    assert_true(rig_open_settled(&r));
     unsigned n_passes = 0;
     uint64_t until_us = clock_us() + 10000000;
     for (; n_passes < 3 || clock_us() < until_us; n_passes++) {
@@ -286,8 +252,7 @@ all_of_a_collection_is_gone(void **state)
     rig_init(&r, *state);
     for (unsigned i = 0; i < 300; i++)
         world_product(&r, i);
-    rig_open(&r);
-    assert_true(rig_wait_ready(&r) && rig_settle(&r));
+    assert_true(rig_open_settled(&r));
     rig_close(&r);
     rig_command(&r, "{\"delete\": \"products\", \"deletes\": [{\"q\": {}, \"limit\": 0}]}");
     world_emotes(&r, 0, 100);
@@ -319,8 +284,7 @@ ids_of_several_types(void **state)
                     "{\"_id\": 3.0, \"n\": \"c\"}, {\"_id\": \"4\", \"n\": \"text\"},"
                     "{\"_id\": -5, \"n\": \"e\"}, {\"_id\": {\"$numberLong\": "
                     "\"9007199254740993\"}, \"n\": \"f\"}]}");
-    rig_open(&r);
-    assert_true(rig_wait_ready(&r) && rig_settle(&r));
+    assert_true(rig_open_settled(&r));
     assert_int_equal(rig_count(&r, "user"), 5);
     assert_clean(&r);
     rig_close(&r);
@@ -359,8 +323,7 @@ the_steady_pass_repairs(void **state)
     rig_init(&r, *state);
     world_emotes(&r, 0, 2000);
     world_user(&r, 1, 0, "one");
-    rig_open(&r);
-    assert_true(rig_wait_ready(&r) && rig_settle(&r));
+    assert_true(rig_open_settled(&r));
     rig_close(&r);
     delete_emotes(&r, 100, 50);
     world_user(&r, 2, 0, "two");
@@ -383,8 +346,7 @@ the_steady_pass_goes_on_after_a_restart(void **state)
     rig_init(&r, *state);
     world_emotes(&r, 0, 1500);
     r.verify_docs_per_s = 500;
-    rig_open(&r);
-    assert_true(rig_wait_ready(&r) && rig_settle(&r));
+    assert_true(rig_open_settled(&r));
     uint64_t began_us = clock_us();
     uint64_t before = metrics_read(r.metrics, M_VERIFIED);
     assert_true(await_metric(&r, M_VERIFIED, before + 700));
@@ -398,27 +360,6 @@ the_steady_pass_goes_on_after_a_restart(void **state)
     /* Had it begun anew, it would have compared 1,450 more. */
     assert_true(metrics_read(r.metrics, M_VERIFIED) < before + 700 + 1300);
     rig_fini(&r);
-}
-
-static int64_t
-count(struct rig *r, const char *collection, const char *filter_json)
-{
-    bson_error_t error;
-    bson_t *filter = bson_new_from_json((const uint8_t *)filter_json, -1, &error);
-    mongoc_collection_t *c = mongoc_database_get_collection(r->db, collection);
-    int64_t n = mongoc_collection_count_documents(c, filter, NULL, NULL, NULL, &error);
-    mongoc_collection_destroy(c);
-    bson_destroy(filter);
-    return n;
-}
-
-static bool
-await_count(struct rig *r, const char *collection, const char *filter, int64_t want)
-{
-    uint64_t until_us = clock_us() + 30000000;
-    while (count(r, collection, filter) != want && clock_us() < until_us)
-        clock_sleep_us(20000);
-    return count(r, collection, filter) == want;
 }
 
 /* Marks that a cascade under another holder should have made, and no event asks for. */
@@ -438,16 +379,16 @@ notes_what_write_back_owes(void **state)
         world_edge(&r, 'u', i, 'r', 1);
     }
     rig_open(&r);
-    assert_true(rig_wait_ready(&r) && await_count(&r, "users", marked, 20));
+    assert_true(rig_wait_ready(&r) && rig_await_stored(&r, "users", marked, 20));
     rig_command(&r, "{\"update\": \"users\", \"updates\": [{\"q\": {}, \"multi\": true, \"u\":"
                     " {\"$set\": {\"cached.role_rank\": 3}}}]}");
     assert_true(rig_settle(&r));
-    assert_int_equal(count(&r, "users", marked), 0);
+    assert_int_equal(rig_count_stored(&r, "users", marked), 0);
     order(&r, NULL, true);
     await_end(&r, &arena, &v);
     assert_counts(&v, 0, 0, 0, 0);
     assert_int_equal(number(&v, "unmarked"), 20);
-    assert_true(await_count(&r, "users", marked, 20));
+    assert_true(rig_await_stored(&r, "users", marked, 20));
     arena_fini(&arena);
     rig_fini(&r);
 }
@@ -465,8 +406,7 @@ commands_and_their_refusals(void **state)
     struct ing_verify_order slow = {.docs_per_s = 100};
     rig_init(&r, *state);
     world_emotes(&r, 0, 3000);
-    rig_open(&r);
-    assert_true(rig_wait_ready(&r) && rig_settle(&r));
+    assert_true(rig_open_settled(&r));
     assert_int_equal(ing_mongo_cancel_verify(r.m, &err), RC_ABSENT);
     assert_int_equal(ing_mongo_verify(r.m, &name, 1, &slow, &err), RC_ABSENT);
     assert_int_equal(ing_mongo_verify(r.m, NULL, 0, &slow, &err), RC_OK);
@@ -501,5 +441,5 @@ main(void)
         cmocka_unit_test(notes_what_write_back_owes),
         cmocka_unit_test(commands_and_their_refusals),
     };
-    return cmocka_run_group_tests(tests, start, stop);
+    return cmocka_run_group_tests(tests, server_setup, server_teardown);
 }

@@ -235,6 +235,19 @@ world_remove(struct rig *r, const char *collection, char letter, unsigned number
     remove_one(r, collection, &filter);
 }
 
+bool
+world_has(struct rig *r, const char *collection, char letter, unsigned number, const char *text)
+{
+    struct arena arena = {0};
+    char id[27];
+    struct span doc = rig_doc(r, collection, span_str(world_text(letter, number, id)), &arena);
+    bool has = doc.p && strstr(doc.p, text);
+    if (!has)
+        printf("(no %s in %.*s)\n", text, SPAN_ARG(doc));
+    arena_fini(&arena);
+    return has;
+}
+
 static void
 put_node(bson_t *doc, const char *name, char letter, unsigned number)
 {

@@ -25,6 +25,10 @@ void world_product(struct rig *r, unsigned number);
 /* Removes by id. */
 void world_remove(struct rig *r, const char *collection, char letter, unsigned number);
 
+/* Whether the index has it under that id, and its stored text has this in it. */
+bool world_has(struct rig *r, const char *collection, char letter, unsigned number,
+               const char *text);
+
 /* An edge "from -> to"; kinds as letters, 'g' for the global default (number unused). */
 void world_edge(struct rig *r, char from, unsigned from_number, char to, unsigned to_number);
 void world_unedge(struct rig *r, char from, unsigned from_number, char to, unsigned to_number);
