@@ -5,6 +5,9 @@
 
 #include "http/http.h"
 
+#include "app/ask.h"
+#include "app/options.h"
+
 enum { BAR_N = 30 };
 
 static double
@@ -55,12 +58,26 @@ app_progress_print(const struct json *answer, uint32_t *n_lines)
     return is_running;
 }
 
-void
-app_progress_path(const struct app_call *call, const char *path, struct buf *out)
+int
+app_progress_order(const struct app_call *call, const struct app_work *work)
 {
-    buf_puts(out, path);
+    struct arena arena = {0};
+    struct buf path = {0};
+    struct json answer;
+    buf_puts(&path, work->path);
     for (int i = 0; i < call->n_words; i++) {
-        buf_puts(out, i ? "," : "?collections=");
-        http_encode(out, span_str(call->words[i]));
+        buf_puts(&path, i ? "," : "?collections=");
+        http_encode(&path, span_str(call->words[i]));
     }
+    if (conf_bool(call->conf, work->option))
+        buf_printf(&path, "%c%s=true", call->n_words ? '&' : '?', work->flag);
+    buf_putc(&path, '\0');
+    bool ok = app_ask(call->conf, "POST", path.p, &arena, &answer);
+    if (ok && conf_bool(call->conf, OPT_WAIT))
+        ok = work->wait(call, &arena);
+    else if (ok)
+        puts(work->begun);
+    buf_fini(&path);
+    arena_fini(&arena);
+    return ok ? 0 : 1;
 }

@@ -53,20 +53,13 @@ wait_for_end(const struct app_call *call, struct arena *arena)
 int
 app_reindex(const struct app_call *call)
 {
-    struct arena arena = {0};
-    struct buf path = {0};
-    struct json answer;
-    app_progress_path(call, "/admin/reindex", &path);
-    if (conf_bool(call->conf, OPT_FORCE))
-        buf_puts(&path, call->n_words ? "&force=true" : "?force=true");
-    buf_putc(&path, '\0');
-    bool ok = app_ask(call->conf, "POST", path.p, &arena, &answer);
-    if (ok && conf_bool(call->conf, OPT_WAIT))
-        ok = wait_for_end(call, &arena);
-    else if (ok)
-        puts("the rebuild has begun; `tailfin reindex --wait` or GET /admin/reindex shows its "
-             "progress");
-    buf_fini(&path);
-    arena_fini(&arena);
-    return ok ? 0 : 1;
+    static const struct app_work work = {
+        .path = "/admin/reindex",
+        .flag = "force",
+        .option = OPT_FORCE,
+        .begun = "the rebuild has begun; `tailfin reindex --wait` or GET /admin/reindex shows its "
+                 "progress",
+        .wait = wait_for_end,
+    };
+    return app_progress_order(call, &work);
 }

@@ -73,19 +73,12 @@ wait_for_end(const struct app_call *call, struct arena *arena)
 int
 app_verify(const struct app_call *call)
 {
-    struct arena arena = {0};
-    struct buf path = {0};
-    struct json answer;
-    app_progress_path(call, "/admin/verify", &path);
-    if (conf_bool(call->conf, OPT_REPAIR))
-        buf_puts(&path, call->n_words ? "&repair=true" : "?repair=true");
-    buf_putc(&path, '\0');
-    bool ok = app_ask(call->conf, "POST", path.p, &arena, &answer);
-    if (ok && conf_bool(call->conf, OPT_WAIT))
-        ok = wait_for_end(call, &arena);
-    else if (ok)
-        puts("the comparison has begun; GET /admin/verify shows its progress and what it found");
-    buf_fini(&path);
-    arena_fini(&arena);
-    return ok ? 0 : 1;
+    static const struct app_work work = {
+        .path = "/admin/verify",
+        .flag = "repair",
+        .option = OPT_REPAIR,
+        .begun = "the comparison has begun; GET /admin/verify shows its progress and what it found",
+        .wait = wait_for_end,
+    };
+    return app_progress_order(call, &work);
 }
