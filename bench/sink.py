@@ -66,13 +66,21 @@ class Sink(mongo.Bench):
                           '--typesense-connections', str(self.args.connections), '--lease-s', '2',
                           '--typesense-timeout-s', '5')
 
+    def rest(self):
+        """Merges of what was just built are not the sink's: until the process has done little for 3 s."""
+        n_quiet, busy = 0, mongo.cpu_s(self.process.pid)
+        while n_quiet < 3:
+            time.sleep(1)
+            n_quiet = n_quiet + 1 if mongo.cpu_s(self.process.pid) - busy < .05 else 0
+            busy = mongo.cpu_s(self.process.pid)
+
     def fill(self):
         """The index is there already, so that the sink is measured and not MongoDB."""
         shutil.rmtree(f'{self.args.keep}/index', ignore_errors=True)
         self.start()
         self.stop()
         self.start()  # what the same process holds without a sink, on the same index
-        time.sleep(3)
+        self.rest()
         before = self.rss_mb()[0]
         self.stop()
         self.start_target()
@@ -86,8 +94,9 @@ class Sink(mongo.Bench):
             peak = max(peak, self.rss_mb()[0])
             time.sleep(.05)
         took = time.monotonic() - begin
-        spent = ' + '.join(f'{mongo.cpu_s(p.pid) - c:.1f}' for p, c in zip(processes, cpu))
-        self.row('fill', f'{n} documents in {took:.1f} s = {n / took:.0f}/s; CPU {spent} s (feeding + fed); anonymous memory {peak:.0f} MB at most, '
+        spent = [mongo.cpu_s(p.pid) - c for p, c in zip(processes, cpu)]
+        self.row('fill', f'{n} documents in {took:.1f} s = {n / took:.0f}/s; CPU {" + ".join(f"{s:.1f}" for s in spent)} s '
+                         f'(feeding + fed), {sum(spent) / took:.2f} cores; anonymous memory {peak:.0f} MB at most, '
                          f'{before:.0f} MB without the sink')
 
     def changes(self, seconds):

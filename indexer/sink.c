@@ -179,6 +179,7 @@ note_refusal(struct ing_sink *s, struct ing_sink_feed *f, const struct err *err)
     log_line(s->m->options.log, LOG_ERROR, "indexer", "typesense",
              "collection=%.*s refused: %s; trying again in %d s", SPAN_ARG(f->name), err->text,
              REFUSED_US / 1000000);
+    ing_sink_add_old(s, f->building, 0); /* it may be there: refused was its alias */
     f->building[0] = 0;
     f->is_checked = f->target[0] != 0;
     f->retry_us = clock_us() + REFUSED_US;

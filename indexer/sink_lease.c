@@ -107,22 +107,29 @@ give_up_building(struct ing_sink *s, struct ing_sink_feed *f)
     s->has_moved = true;
 }
 
-static void
-adopt(struct ing_sink *s, struct ing_sink_feed *f, struct span target, int64_t acked_s,
-      bool is_ours)
+/* Ours, now or until a moment ago: what we told before a restart may be older than what we have. */
+static bool
+is_known(const struct ing_sink *s, const struct ing_sink_feed *f, struct span name)
 {
-    uint32_t uid = local_uid(s, f), now_s = position_s(s);
-    bool is_other = !span_eq_str(target, f->target), is_known = uid && now_s;
-    if (target.n >= sizeof f->target || (f->uid && !is_known))
-        return; /* not before we know what we have */
-    if (!is_ours)
-        give_up_building(s, f);
+    bool is = span_eq_str(name, f->target) || span_eq_str(name, f->building);
+    for (size_t i = 0; i < s->n_old; i++)
+        is |= span_eq_str(name, s->old[i].name);
+    return is;
+}
+
+/* uid, now_s: what we have ourselves, 0: nothing whole yet. */
+static void
+take_target(struct ing_sink *s, struct ing_sink_feed *f, struct span target, uint32_t uid,
+            uint32_t now_s)
+{
+    bool is_other = !span_eq_str(target, f->target);
+    give_up_building(s, f);
     if (is_other)
         snprintf(f->target, sizeof f->target, "%.*s", SPAN_ARG(target));
     s->has_moved |= is_other;
-    if (!is_known) {
+    if (!uid || !now_s) {
         f->since_s = NO_RECORD; /* built anew, and swapped for this one */
-    } else if (f->uid != uid || (is_other && !is_ours)) {
+    } else if (f->uid != uid || is_other) {
         /* What is not recorded, or no more, the holder must have sent to this target. */
         f->since_s = (f->uid == uid && s->kept_s ? s->kept_s : now_s) + 1;
         f->uid = uid;
@@ -130,6 +137,17 @@ adopt(struct ing_sink *s, struct ing_sink_feed *f, struct span target, int64_t a
                                  NULL); /* the state goes with the next */
         s->has_moved = true;
     }
+}
+
+static void
+adopt(struct ing_sink *s, struct ing_sink_feed *f, struct span target, int64_t acked_s,
+      bool is_ours)
+{
+    uint32_t uid = local_uid(s, f), now_s = position_s(s);
+    if (target.n >= sizeof f->target || (f->uid && !(uid && now_s)))
+        return; /* not before we know what we have */
+    if (!is_ours || !is_known(s, f, target))
+        take_target(s, f, target, uid, now_s);
     if (f->since_s && acked_s > (int64_t)f->since_s + MARGIN_S) {
         f->since_s = 0;
         s->has_moved = true;
