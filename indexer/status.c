@@ -2,6 +2,7 @@
 #include "indexer/pipeline.h"
 
 #include "base/clock.h"
+#include "base/json_member.h"
 
 #include "indexer/stats.h"
 
@@ -111,27 +112,6 @@ ing_mongo_feeds(struct ing_mongo *m, struct span collection)
 /* ---- writing; the lock is held ---- */
 
 static void
-put_str(struct buf *out, const char *name, const char *value)
-{
-    json_put_name(out, name);
-    json_put_str(out, span_str(value));
-}
-
-static void
-put_u64(struct buf *out, const char *name, uint64_t value)
-{
-    json_put_name(out, name);
-    json_put_u64(out, value);
-}
-
-static void
-put_bool(struct buf *out, const char *name, bool value)
-{
-    json_put_name(out, name);
-    buf_puts(out, value ? "true" : "false");
-}
-
-static void
 put_seconds(struct buf *out, const char *name, uint64_t us)
 {
     json_put_name(out, name);
@@ -159,14 +139,15 @@ put_oplog(struct ing_mongo *m, uint32_t durable_s, struct buf *out)
     if (s->oplog_oldest_s) {
         uint64_t window_s = s->oplog_newest_s - s->oplog_oldest_s;
         uint64_t headroom_s = durable_s > s->oplog_oldest_s ? durable_s - s->oplog_oldest_s : 0;
-        put_u64(out, "window_s", window_s);
-        put_u64(out, "headroom_s", headroom_s);
+        json_member_put_u64(out, "window_s", window_s);
+        json_member_put_u64(out, "headroom_s", headroom_s);
         json_put_name(out, "headroom");
         json_put_double(out, window_s == 0           ? 1
                              : headroom_s < window_s ? (double)headroom_s / (double)window_s
                                                      : 1);
     } else {
-        put_str(out, "unknown", s->oplog_trouble[0] ? s->oplog_trouble : "not looked at yet");
+        json_member_put_str(out, "unknown",
+                            span_str(s->oplog_trouble[0] ? s->oplog_trouble : "not looked at yet"));
     }
     buf_putc(out, '}');
 }
@@ -181,10 +162,10 @@ put_cascades(const struct ing_status *s, struct buf *out)
         const struct ing_cascade_progress *c = &s->cascades[i];
         json_put_comma(out);
         buf_putc(out, '{');
-        put_str(out, "kind", kinds[c->kind]);
-        put_str(out, "key", c->key);
-        put_u64(out, "documents_done", c->n_done);
-        put_u64(out, "documents", c->n_documents);
+        json_member_put_str(out, "kind", span_str(kinds[c->kind]));
+        json_member_put_str(out, "key", span_str(c->key));
+        json_member_put_u64(out, "documents_done", c->n_done);
+        json_member_put_u64(out, "documents", c->n_documents);
         buf_putc(out, '}');
     }
     buf_putc(out, ']');
@@ -215,10 +196,10 @@ void
 ing_mongo_write_health(struct ing_mongo *m, struct buf *out)
 {
     pthread_mutex_lock(&m->lock);
-    put_str(out, "source", state_name(m));
+    json_member_put_str(out, "source", span_str(state_name(m)));
     put_lag(m, out);
     if (!m->status.is_connected && m->status.trouble[0])
-        put_str(out, "source_error", m->status.trouble);
+        json_member_put_str(out, "source_error", span_str(m->status.trouble));
     pthread_mutex_unlock(&m->lock);
     if (m->sink)
         ing_sink_write_health(m->sink, out);
@@ -297,30 +278,31 @@ ing_mongo_write_status(struct ing_mongo *m, struct buf *out)
     pthread_mutex_lock(&m->lock);
     const struct ing_status *s = &m->status;
     ing_status_note_state(m);
-    put_str(out, "state", s->state);
-    put_u64(out, "state_since_s", s->state_wall_us / 1000000);
-    put_bool(out, "ready", atomic_load(&m->is_ready));
-    put_bool(out, "connected", s->is_connected);
+    json_member_put_str(out, "state", span_str(s->state));
+    json_member_put_u64(out, "state_since_s", s->state_wall_us / 1000000);
+    json_member_put_bool(out, "ready", atomic_load(&m->is_ready));
+    json_member_put_bool(out, "connected", s->is_connected);
     put_lag(m, out);
-    put_u64(out, "position_s", s->position_s);
-    put_u64(out, "position_i", s->position_i);
+    json_member_put_u64(out, "position_s", s->position_s);
+    json_member_put_u64(out, "position_i", s->position_i);
     put_seconds(out, "resume_point_age_s", position_age_us(durable_s));
     put_oplog(m, durable_s, out);
-    put_u64(out, "lag_events", n_events + s->n_in_round);
-    put_u64(out, "dirty_keys", n_dirty);
-    put_u64(out, "writeback_queue", n_writeback);
-    put_u64(out, "writeback_owed", s->n_debts);
-    put_u64(out, "applied_keys", s->n_applied);
-    put_u64(out, "cascades", s->n_cascades);
+    json_member_put_u64(out, "lag_events", n_events + s->n_in_round);
+    json_member_put_u64(out, "dirty_keys", n_dirty);
+    json_member_put_u64(out, "writeback_queue", n_writeback);
+    json_member_put_u64(out, "writeback_owed", s->n_debts);
+    json_member_put_u64(out, "applied_keys", s->n_applied);
+    json_member_put_u64(out, "cascades", s->n_cascades);
     put_cascades(s, out);
-    put_u64(out, "bad_documents", s->n_bad);
-    put_u64(out, "errors", s->n_troubles);
-    put_str(out, "writeback", m->options.writeback == ING_WRITEBACK_FULL ? "full" : "none");
+    json_member_put_u64(out, "bad_documents", s->n_bad);
+    json_member_put_u64(out, "errors", s->n_troubles);
+    json_member_put_str(out, "writeback",
+                        span_str(m->options.writeback == ING_WRITEBACK_FULL ? "full" : "none"));
     if (m->writeback)
-        put_str(out, "lease", s->lease ? s->lease : "watching");
+        json_member_put_str(out, "lease", span_str(s->lease ? s->lease : "watching"));
     if (s->trouble[0]) {
-        put_str(out, "last_error", s->trouble);
-        put_u64(out, "last_error_s", s->trouble_wall_us / 1000000);
+        json_member_put_str(out, "last_error", span_str(s->trouble));
+        json_member_put_u64(out, "last_error_s", s->trouble_wall_us / 1000000);
     }
     pthread_mutex_unlock(&m->lock);
     put_times(m, out);

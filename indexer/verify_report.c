@@ -2,6 +2,7 @@
 #include "indexer/verify.h"
 
 #include "base/clock.h"
+#include "base/json_member.h"
 
 enum { LOG_MAX = 100 }; /* lines of one pass */
 
@@ -100,34 +101,13 @@ ing_verify_repaired(struct ing_verify *v, struct ing_verify_pass *p, const struc
 /* ---- writing; the lock is held ---- */
 
 static void
-put_u64(struct buf *out, const char *name, uint64_t value)
-{
-    json_put_name(out, name);
-    json_put_u64(out, value);
-}
-
-static void
-put_str(struct buf *out, const char *name, struct span value)
-{
-    json_put_name(out, name);
-    json_put_str(out, value);
-}
-
-static void
-put_bool(struct buf *out, const char *name, bool value)
-{
-    json_put_name(out, name);
-    buf_puts(out, value ? "true" : "false");
-}
-
-static void
 put_counts(struct buf *out, const struct ing_tally *t)
 {
-    put_u64(out, "missing", t->n_found[ING_MISSING]);
-    put_u64(out, "stale", t->n_found[ING_STALE]);
-    put_u64(out, "ghosts", t->n_found[ING_GHOST]);
-    put_u64(out, "unmarked", t->n_found[ING_UNMARKED]);
-    put_u64(out, "repaired", t->n_repaired);
+    json_member_put_u64(out, "missing", t->n_found[ING_MISSING]);
+    json_member_put_u64(out, "stale", t->n_found[ING_STALE]);
+    json_member_put_u64(out, "ghosts", t->n_found[ING_GHOST]);
+    json_member_put_u64(out, "unmarked", t->n_found[ING_UNMARKED]);
+    json_member_put_u64(out, "repaired", t->n_repaired);
 }
 
 static const char *
@@ -149,9 +129,9 @@ put_pace(struct buf *out, const struct ing_tally *t)
     uint64_t took_us = t->began_us && end_us > t->began_us ? end_us - t->began_us : 1;
     uint64_t n_all = t->n_estimate > t->n_docs ? t->n_estimate : t->n_docs;
     double per_s = t->began_us ? (double)t->n_docs * 1e6 / (double)took_us : 0;
-    put_u64(out, "documents", t->n_docs);
-    put_u64(out, "estimated", n_all);
-    put_u64(out, "per_s", (uint64_t)per_s);
+    json_member_put_u64(out, "documents", t->n_docs);
+    json_member_put_u64(out, "estimated", n_all);
+    json_member_put_u64(out, "per_s", (uint64_t)per_s);
     json_put_name(out, "eta_s");
     if (t->ended_us)
         buf_puts(out, "0");
@@ -172,8 +152,8 @@ put_collections(const struct ing_verify *v, const struct ing_verify_pass *p, str
             continue;
         json_put_comma(out);
         buf_putc(out, '{');
-        put_str(out, "name", v->m->feeds[i].schema->name);
-        put_str(out, "state", span_str(state_of(p, t)));
+        json_member_put_str(out, "name", v->m->feeds[i].schema->name);
+        json_member_put_str(out, "state", span_str(state_of(p, t)));
         put_pace(out, t);
         put_counts(out, t);
         buf_putc(out, '}');
@@ -190,14 +170,14 @@ put_findings(const struct ing_verify *v, const struct ing_verify_pass *p, struct
         const struct ing_finding *f = &p->findings[i];
         json_put_comma(out);
         buf_putc(out, '{');
-        put_str(out, "collection", v->m->feeds[f->feed].schema->name);
-        put_str(out, "id", f->id);
-        put_str(out, "found", span_str(kind_names[f->kind]));
-        put_bool(out, "repaired", f->is_repaired);
+        json_member_put_str(out, "collection", v->m->feeds[f->feed].schema->name);
+        json_member_put_str(out, "id", f->id);
+        json_member_put_str(out, "found", span_str(kind_names[f->kind]));
+        json_member_put_bool(out, "repaired", f->is_repaired);
         buf_putc(out, '}');
     }
     buf_putc(out, ']');
-    put_u64(out, "findings_left_out", p->n_left_out);
+    json_member_put_u64(out, "findings_left_out", p->n_left_out);
 }
 
 /* The counts of all collections. */
@@ -211,7 +191,7 @@ put_sum(const struct ing_verify_pass *p, struct buf *out)
         for (unsigned k = 0; k < ING_DIFFERENCE_N; k++)
             sum.n_found[k] += p->tallies[i].n_found[k];
     }
-    put_u64(out, "documents", sum.n_docs);
+    json_member_put_u64(out, "documents", sum.n_docs);
     put_counts(out, &sum);
 }
 
@@ -219,10 +199,10 @@ static void
 put_pass(const struct ing_verify *v, const struct ing_verify_pass *p, struct buf *out)
 {
     static const char *const names[] = {"never", "running", "done", "cancelled"};
-    put_str(out, "state", span_str(names[p->state]));
-    put_bool(out, "repair", p->may_repair);
-    put_u64(out, "docs_per_s", p->docs_per_s);
-    put_u64(out, "began_s", p->began_wall_us / 1000000);
+    json_member_put_str(out, "state", span_str(names[p->state]));
+    json_member_put_bool(out, "repair", p->may_repair);
+    json_member_put_u64(out, "docs_per_s", p->docs_per_s);
+    json_member_put_u64(out, "began_s", p->began_wall_us / 1000000);
     put_sum(p, out);
     put_collections(v, p, out);
     put_findings(v, p, out);
@@ -234,19 +214,20 @@ put_place(const struct ing_verify *v, struct buf *out)
 {
     const struct ing_verify_pass *p = &v->steady;
     bool is_running = p->state == ING_VERIFY_RUNNING && p->docs_per_s;
-    put_bool(out, "on", p->docs_per_s > 0);
-    put_u64(out, "docs_per_s", p->docs_per_s);
+    json_member_put_bool(out, "on", p->docs_per_s > 0);
+    json_member_put_u64(out, "docs_per_s", p->docs_per_s);
     if (is_running) {
         const struct ing_tally *t = &p->tallies[p->feed];
-        put_str(out, "collection", v->m->feeds[p->feed].schema->name);
-        put_str(out, "phase", span_str(state_of(p, t)));
-        put_u64(out, "of_it", t->n_docs);
-        put_u64(out, "estimated", t->n_estimate > t->n_docs ? t->n_estimate : t->n_docs);
+        json_member_put_str(out, "collection", v->m->feeds[p->feed].schema->name);
+        json_member_put_str(out, "phase", span_str(state_of(p, t)));
+        json_member_put_u64(out, "of_it", t->n_docs);
+        json_member_put_u64(out, "estimated",
+                            t->n_estimate > t->n_docs ? t->n_estimate : t->n_docs);
     }
     put_sum(p, out);
-    put_u64(out, "began_s", p->began_wall_us / 1000000);
-    put_u64(out, "last_full_s", p->last_full_wall_us / 1000000);
-    put_bool(out, "asked_runs", v->asked.state == ING_VERIFY_RUNNING);
+    json_member_put_u64(out, "began_s", p->began_wall_us / 1000000);
+    json_member_put_u64(out, "last_full_s", p->last_full_wall_us / 1000000);
+    json_member_put_bool(out, "asked_runs", v->asked.state == ING_VERIFY_RUNNING);
 }
 
 void
@@ -266,12 +247,12 @@ ing_mongo_write_verify(struct ing_mongo *m, struct buf *out)
     struct ing_verify *v = m->verify;
     pthread_mutex_lock(&v->lock);
     buf_putc(out, '{');
-    put_bool(out, "running", v->asked.state == ING_VERIFY_RUNNING);
+    json_member_put_bool(out, "running", v->asked.state == ING_VERIFY_RUNNING);
     put_pass(v, &v->asked, out);
     json_put_name(out, "steady");
     buf_putc(out, '{');
     put_pass(v, &v->steady, out);
-    put_u64(out, "last_full_s", v->steady.last_full_wall_us / 1000000);
+    json_member_put_u64(out, "last_full_s", v->steady.last_full_wall_us / 1000000);
     buf_puts(out, "}}");
     pthread_mutex_unlock(&v->lock);
 }

@@ -7,46 +7,33 @@
 #include "schema/schema.h"
 
 #include "base/hash.h"
-
-static void
-put_bool(struct buf *out, const char *name, bool value)
-{
-    json_put_name(out, name);
-    buf_puts(out, value ? "true" : "false");
-}
-
-static void
-put_text(struct buf *out, const char *name, struct span value)
-{
-    json_put_name(out, name);
-    json_put_str(out, value);
-}
+#include "base/json_member.h"
 
 static void
 put_index(struct buf *out, unsigned flags)
 {
     if ((flags & SCH_EXACT) && (flags & SCH_INDEXED))
-        put_text(out, "index", SPAN_LIT("exact"));
+        json_member_put_str(out, "index", SPAN_LIT("exact"));
     else
-        put_bool(out, "index", flags & SCH_INDEXED);
+        json_member_put_bool(out, "index", flags & SCH_INDEXED);
 }
 
 void
 sch_write_field(const struct sch_field *f, struct buf *out)
 {
     buf_putc(out, '{');
-    put_bool(out, "facet", f->flags & SCH_FACET);
+    json_member_put_bool(out, "facet", f->flags & SCH_FACET);
     put_index(out, f->flags);
-    put_bool(out, "infix", f->flags & SCH_INFIX);
-    put_text(out, "locale", f->locale);
-    put_text(out, "name", f->name);
-    put_bool(out, "optional", f->flags & SCH_OPTIONAL);
+    json_member_put_bool(out, "infix", f->flags & SCH_INFIX);
+    json_member_put_str(out, "locale", f->locale);
+    json_member_put_str(out, "name", f->name);
+    json_member_put_bool(out, "optional", f->flags & SCH_OPTIONAL);
     if (f->flags & SCH_ORDER)
-        put_bool(out, "order", true);
-    put_bool(out, "sort", f->flags & SCH_SORT);
-    put_bool(out, "stem", f->flags & SCH_STEM);
-    put_bool(out, "store", f->flags & SCH_STORED);
-    put_text(out, "type", span_str(sch_type_name(f->type, f->flags & SCH_ARRAY)));
+        json_member_put_bool(out, "order", true);
+    json_member_put_bool(out, "sort", f->flags & SCH_SORT);
+    json_member_put_bool(out, "stem", f->flags & SCH_STEM);
+    json_member_put_bool(out, "store", f->flags & SCH_STORED);
+    json_member_put_str(out, "type", span_str(sch_type_name(f->type, f->flags & SCH_ARRAY)));
     buf_putc(out, '}');
 }
 
@@ -85,22 +72,20 @@ sch_write(const struct sch_collection *c, uint64_t n_documents, bool without_fie
     if (c->default_sort >= 0)
         sort = c->fields[c->default_sort].name;
     buf_putc(out, '{');
-    json_put_name(out, "created_at");
-    json_put_u64(out, c->created_at_s);
-    put_text(out, "default_sorting_field", sort);
-    put_bool(out, "enable_nested_fields", c->has_nested);
+    json_member_put_u64(out, "created_at", c->created_at_s);
+    json_member_put_str(out, "default_sorting_field", sort);
+    json_member_put_bool(out, "enable_nested_fields", c->has_nested);
     if (!without_fields)
         put_fields(c, out);
     if (c->metadata.n > 0) {
         json_put_name(out, "metadata");
         buf_put_span(out, c->metadata);
     }
-    put_text(out, "name", c->name);
-    json_put_name(out, "num_documents");
-    json_put_u64(out, n_documents);
+    json_member_put_str(out, "name", c->name);
+    json_member_put_u64(out, "num_documents", n_documents);
     put_characters(out, "symbols_to_index", c->symbols);
     if (c->tie == SCH_TIE_ID)
-        put_text(out, "tie", SPAN_LIT("id"));
+        json_member_put_str(out, "tie", SPAN_LIT("id"));
     put_characters(out, "token_separators", c->separators);
     buf_putc(out, '}');
 }

@@ -1,4 +1,5 @@
 #include "base/json.h"
+#include "base/json_member.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -229,6 +230,22 @@ test_names_and_commas(void **state)
     buf_fini(&out);
 }
 
+static void
+test_members(void **state)
+{
+    struct buf out = {0};
+    (void)state;
+    buf_putc(&out, '{');
+    json_member_put_str(&out, "a", SPAN_LIT("\"x\""));
+    json_member_put_u64(&out, "b", UINT64_MAX);
+    json_member_put_bool(&out, "c", true);
+    json_member_put_bool(&out, "d", false);
+    buf_putc(&out, '}');
+    assert_true(span_eq_str(
+        buf_span(&out), "{\"a\":\"\\\"x\\\"\",\"b\":18446744073709551615,\"c\":true,\"d\":false}"));
+    buf_fini(&out);
+}
+
 int
 main(void)
 {
@@ -242,6 +259,7 @@ main(void)
         cmocka_unit_test(test_trees),
         cmocka_unit_test(test_deepest),
         cmocka_unit_test(test_names_and_commas),
+        cmocka_unit_test(test_members),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
