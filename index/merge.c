@@ -222,6 +222,7 @@ merge_all(struct idx_merge *m, struct err *err)
         rc = merge_field(m, i, err);
         forget_sections(m, i);
     }
+    idx_terms_out_fini(&m->out); /* the orders need as much, and the result is largest now */
     if (rc == RC_OK)
         idx_orders_write(&m->layout, m->schema, m->n_docs);
     return rc;
