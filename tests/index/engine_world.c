@@ -46,6 +46,13 @@ kit_world_reopen(struct kit_world *w)
     w->idx = kit_open(w->fs, NULL);
 }
 
+void
+kit_world_reopen_with(struct kit_world *w, const struct idx_options *options)
+{
+    kit_world_close(w);
+    w->idx = kit_open(w->fs, options);
+}
+
 uint32_t
 kit_world_make(struct kit_world *w, uint32_t name)
 {
@@ -66,4 +73,14 @@ kit_world_put(struct kit_world *w, uint32_t uid, uint32_t begin, uint32_t end, u
     for (uint32_t i = begin; i < end; i++)
         kit_put(w->m, b, uid, i, n + i, ++w->seq);
     kit_submit(w->idx, &b, stage);
+}
+
+uint32_t
+kit_world_n_views(struct kit_world *w, uint32_t uid)
+{
+    struct idx_reader *r = idx_reader_new(w->idx);
+    uint32_t n = idx_snapshot_find_uid(idx_reader_begin(r), uid)->n_views;
+    idx_reader_end(r);
+    idx_reader_free(r);
+    return n;
 }

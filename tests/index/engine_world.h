@@ -19,10 +19,14 @@ int kit_world_tear_down(void **state);
 void kit_world_close(struct kit_world *w);
 /* Closes, checks the directory, opens. */
 void kit_world_reopen(struct kit_world *w);
+/* Closes, opens with other options. */
+void kit_world_reopen_with(struct kit_world *w, const struct idx_options *options);
 /* A new generation "c<name>", named and complete. */
 uint32_t kit_world_make(struct kit_world *w, uint32_t name);
 /* Puts documents [begin, end) with n + their number. */
 void kit_world_put(struct kit_world *w, uint32_t uid, uint32_t begin, uint32_t end, uint32_t n,
                    enum idx_stage stage);
+/* How many segments the collection has now. */
+uint32_t kit_world_n_views(struct kit_world *w, uint32_t uid);
 
 #endif

@@ -17,16 +17,6 @@
 
 enum { WAIT_US = 30000000 };
 
-static uint32_t
-n_views(struct kit_world *w, uint32_t uid)
-{
-    struct idx_reader *r = idx_reader_new(w->idx);
-    uint32_t n = idx_snapshot_find_uid(idx_reader_begin(r), uid)->n_views;
-    idx_reader_end(r);
-    idx_reader_free(r);
-    return n;
-}
-
 /* Some seconds after the last change there is one segment, without a wish. */
 static void
 test_rest(void **state)
@@ -35,12 +25,12 @@ test_rest(void **state)
     uint32_t uid = kit_world_make(w, 0);
     for (uint32_t i = 0; i < 4; i++)
         kit_world_put(w, uid, 40 * i, 40 * i + 40, i, IDX_DURABLE);
-    uint32_t n = n_views(w, uid);
+    uint32_t n = kit_world_n_views(w, uid);
     assert_true(n >= 2 && n <= 4);
     uint64_t end_us = clock_us() + WAIT_US;
-    while (n_views(w, uid) > 1 && clock_us() < end_us)
+    while (kit_world_n_views(w, uid) > 1 && clock_us() < end_us)
         clock_sleep_us(20000);
-    assert_int_equal(n_views(w, uid), 1);
+    assert_int_equal(kit_world_n_views(w, uid), 1);
     kit_expect(w->idx, w->m);
     kit_world_reopen(w);
     kit_expect(w->idx, w->m);
@@ -96,10 +86,10 @@ test_little_disk(void **state)
     struct err err = {0};
     for (int i = 0; i < 3; i++)
         assert_int_equal(idx_merge_all(w->idx, &err), RC_IO);
-    assert_true(n_views(w, uid) > 1);
+    assert_true(kit_world_n_views(w, uid) > 1);
     n_free_bytes = (uint64_t)1 << 40;
     assert_int_equal(idx_merge_all(w->idx, &err), RC_OK);
-    assert_int_equal(n_views(w, uid), 1);
+    assert_int_equal(kit_world_n_views(w, uid), 1);
     kit_expect(w->idx, w->m);
     kit_close(w->idx);
     w->idx = NULL;
@@ -145,7 +135,7 @@ test_damaged(void **state)
         w->idx = kit_open(w->fs, NULL);
         for (uint32_t i = 1; i < 6; i++) /* the damaged one is as light as the others */
             kit_world_put(w, uid, 100 * i, 100 * i + 100, i, IDX_DURABLE);
-        assert_true(n_views(w, uid) <= 5);
+        assert_true(kit_world_n_views(w, uid) <= 5);
     }
 }
 

@@ -65,10 +65,7 @@ test_everything_deleted(void **state)
     kit_delete(w->m, b, uid, 60); /* fresh documents of which none is alive */
     kit_submit(w->idx, &b, IDX_DURABLE);
     kit_expect(w->idx, w->m);
-    struct idx_reader *r = idx_reader_new(w->idx);
-    assert_int_equal(idx_snapshot_find_uid(idx_reader_begin(r), uid)->n_views, 0);
-    idx_reader_end(r);
-    idx_reader_free(r);
+    assert_int_equal(kit_world_n_views(w, uid), 0);
     kit_world_reopen(w);
     kit_expect(w->idx, w->m);
 }
@@ -248,10 +245,7 @@ test_quiet_generation_waits(void **state)
 {
     struct kit_world *w = *state;
     struct idx_options slow = {.commit_us = 3600000000};
-    kit_close(w->idx);
-    fs_close(w->fs);
-    w->fs = kit_fs(w->dir);
-    w->idx = kit_open(w->fs, &slow);
+    kit_world_reopen_with(w, &slow);
     struct idx_batch *b = idx_batch_new();
     uint32_t uid = idx_new_uid(w->idx);
     kit_create(w->m, b, uid, 0);
@@ -274,10 +268,7 @@ test_hurry_leaves_the_quiet_alone(void **state)
 {
     struct kit_world *w = *state;
     struct idx_options slow = {.commit_us = 3600000000};
-    kit_close(w->idx);
-    fs_close(w->fs);
-    w->fs = kit_fs(w->dir);
-    w->idx = kit_open(w->fs, &slow);
+    kit_world_reopen_with(w, &slow);
     uint32_t live = kit_world_make(w, 1), aside = idx_new_uid(w->idx);
     struct idx_batch *b = idx_batch_new();
     kit_create(w->m, b, aside, 0);
@@ -300,10 +291,9 @@ test_hurry_leaves_the_quiet_alone(void **state)
     assert_int_equal(idx_snapshot_find_uid(s, aside)->n_docs, 0);
     assert_int_equal(told.n_visible, 5);
     idx_reader_end(r);
-    assert_int_equal(idx_wait(w->idx, ticket, IDX_VISIBLE, WAIT_US), RC_OK); /* on demand */
-    assert_int_equal(idx_snapshot_find_uid(idx_reader_begin(r), aside)->n_views, 1);
-    idx_reader_end(r);
     idx_reader_free(r);
+    assert_int_equal(idx_wait(w->idx, ticket, IDX_VISIBLE, WAIT_US), RC_OK); /* on demand */
+    assert_int_equal(kit_world_n_views(w, aside), 1);
     kit_expect(w->idx, w->m);
 }
 
@@ -330,8 +320,7 @@ test_alter_appends_fields(void **state)
     int64_t *m = arena_alloc(a, sizeof *m);
     *m = 99;
     values[3] = (struct idx_value){.n = 1, .i64 = m};
-    struct idx_doc d = {
-        .id = SPAN_LIT("x"), .seq = 1, .json = SPAN_LIT("{}"), .values = values};
+    struct idx_doc d = {.id = SPAN_LIT("x"), .seq = 1, .json = SPAN_LIT("{}"), .values = values};
     idx_batch_put(b, uid, &d); /* at once, beside fresh documents of the old schema */
     kit_submit(w->idx, &b, IDX_DURABLE);
     struct err err;
@@ -413,10 +402,7 @@ test_little_memory(void **state)
 {
     struct kit_world *w = *state;
     struct idx_options little = {.ram_bytes_max = 4096, .commit_us = 3600000000};
-    kit_close(w->idx);
-    fs_close(w->fs);
-    w->fs = kit_fs(w->dir);
-    w->idx = kit_open(w->fs, &little);
+    kit_world_reopen_with(w, &little);
     uint32_t uid = kit_world_make(w, 0);
     uint64_t ticket = 0;
     for (uint32_t round = 0; round < 60; round++) {
@@ -438,10 +424,7 @@ test_metrics(void **state)
     struct kit_world *w = *state;
     struct metrics *metrics = metrics_new();
     struct idx_options o = {.metrics = metrics};
-    kit_close(w->idx);
-    fs_close(w->fs);
-    w->fs = kit_fs(w->dir);
-    w->idx = kit_open(w->fs, &o);
+    kit_world_reopen_with(w, &o);
     uint32_t uid = kit_world_make(w, 0);
     kit_world_put(w, uid, 0, 40, 1, IDX_DURABLE);
     struct idx_batch *b = idx_batch_new();
