@@ -1,6 +1,8 @@
 /* What MongoDB has still to get of cascades: incurred, paid, or run again. */
 #include "indexer/debt.h"
 
+#include <stdio.h>
+
 #include <bson/bson.h>
 
 #include "indexer/pipeline.h"
@@ -69,6 +71,7 @@ ing_debts_put(const struct ing_debts *all, struct idx_batch *b)
     bson_t doc = BSON_INITIALIZER, array, item;
     char number[16];
     const char *name;
+    bson_append_utf8(&doc, "holder", -1, all->holder, -1);
     bson_append_array_begin(&doc, "debts", -1, &array);
     for (size_t i = 0; i < all->n; i++) {
         const struct ing_debt *d = &all->v[i];
@@ -138,6 +141,8 @@ ing_debts_read(struct ing_debts *all, struct span text)
                     bson_iter_recurse(&at, &item);
     while (is_sound && bson_iter_next(&item))
         is_sound = read_debt(all, &item);
+    if (is_sound && bson_iter_init_find(&at, &doc, "holder") && BSON_ITER_HOLDS_UTF8(&at))
+        snprintf(all->former, sizeof all->former, "%s", bson_iter_utf8(&at, NULL));
     if (!is_sound)
         add(all, ING_CASCADE_EDGE, EVERYBODY)->until_s = UINT32_MAX;
 }

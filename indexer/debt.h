@@ -14,6 +14,7 @@
 #ifndef TAILFIN_INDEXER_DEBT_H
 #define TAILFIN_INDEXER_DEBT_H
 
+#include "indexer/lease.h"
 #include "indexer/resume.h"
 
 struct idx_batch;
@@ -37,6 +38,8 @@ struct ing_debts {
     struct ing_debt *v;
     size_t n, cap;
     uint64_t round_list; /* the number that the first list of this round gets */
+    /* Under which names this process, and the one before it, may hold the lease. */
+    char holder[ING_LEASE_NAME_N], former[ING_LEASE_NAME_N];
 };
 
 void ing_debts_fini(struct ing_debts *d);

@@ -29,17 +29,16 @@ lease_collection(struct ing_client *c)
     return collection;
 }
 
-/* Distinct by process and moment; it need not be secret. */
-static void
-make_holder(struct ing_lease *l)
+void
+ing_lease_make_name(char out[ING_LEASE_NAME_N])
 {
     char host[64] = "", seed[160];
     if (gethostname(host, sizeof host - 1))
         host[0] = 0;
     int n = snprintf(seed, sizeof seed, "%s %d %llu %p", host, (int)getpid(),
-                     (unsigned long long)clock_wall_us(), (void *)l);
+                     (unsigned long long)clock_wall_us(), (void *)out);
     struct span text = span_of(seed, (size_t)n);
-    snprintf(l->holder, sizeof l->holder, "%016llx%016llx", (unsigned long long)hash64(text),
+    snprintf(out, ING_LEASE_NAME_N, "%016llx%016llx", (unsigned long long)hash64(text),
              (unsigned long long)hash64_more(1, text));
 }
 
@@ -54,7 +53,7 @@ is_number(const bson_t *doc, const char *name, int64_t *out)
 }
 
 struct look { /* a lease document; all-zero: there is none */
-    char holder[40];
+    char holder[ING_LEASE_NAME_N];
     int64_t epoch, beat;
     bool is_there;
 };
@@ -219,7 +218,8 @@ watch(struct ing_lease *l, struct ing_client *c, struct err *err)
     memcpy(l->other, seen.holder, sizeof l->other);
     l->other_epoch = seen.epoch;
     l->other_beat = seen.beat;
-    if (!seen.is_there || !seen.holder[0] || now_us - l->other_boot_us > l->ttl_us)
+    bool is_free = !seen.holder[0] || strcmp(seen.holder, l->former) == 0;
+    if (!seen.is_there || is_free || now_us - l->other_boot_us > l->ttl_us)
         return take(l, c, seen.is_there, err);
     return RC_OK;
 }
@@ -276,7 +276,7 @@ ing_lease_keep(struct ing_lease *l, struct ing_client *c, struct err *err)
     if (l->state == ING_LEASE_REFUSED || (l->looked_us && now_us < l->looked_us + look_us))
         return RC_OK;
     if (!l->holder[0])
-        make_holder(l);
+        ing_lease_make_name(l->holder);
     if (l->state == ING_LEASE_HELD)
         rc = tell(l, c, &n, err);
     /* Twice: a lease that was made just now is seen by the second look. */

@@ -23,16 +23,23 @@ enum ing_lease_state {
     ING_LEASE_REFUSED, /* the server has no transactions */
 };
 
+enum { ING_LEASE_NAME_N = 40 }; /* with the NUL */
+
 struct ing_lease {
     const char *id;  /* "writeback", "typesense"; borrowed */
     uint64_t ttl_us; /* without a beat for so long, the holder is dead */
     /* What a holder tells the others with its beats; borrowed, NULL: nothing. */
     const bson_t *told;
     enum ing_lease_state state;
-    char holder[40]; /* ours, made at the first look */
+    char holder[ING_LEASE_NAME_N]; /* ours; made at the first look unless it is set */
+    /*
+     * A holder that is known to be dead, for it had our directory; empty: none.
+     * (Of a copied directory it may be alive: it loses the lease, once.)
+     */
+    char former[ING_LEASE_NAME_N];
     int64_t epoch;   /* ours, while held */
     /* What was seen of someone else's: */
-    char other[40];
+    char other[ING_LEASE_NAME_N];
     int64_t other_epoch, other_beat;
     uint64_t other_boot_us; /* when it last moved */
     uint64_t looked_us;     /* boot clock before the last look or renewal */
@@ -44,6 +51,8 @@ struct ing_lease {
 enum { ING_LEASE_TTL_US = 10000000, ING_LEASE_LOOK_US = 2000000 };
 
 void ing_lease_fini(struct ing_lease *l);
+/* A name for a holder: distinct by process and moment, not secret. */
+void ing_lease_make_name(char out[ING_LEASE_NAME_N]);
 
 /* Looks, takes over or renews, if it is due. RC_UNREACHABLE leaves the state as it was. */
 MUST_USE enum rc ing_lease_keep(struct ing_lease *l, struct ing_client *c, struct err *err);

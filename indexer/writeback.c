@@ -416,6 +416,8 @@ writeback_main(void *arg)
     struct err err;
     uint64_t sweep_at_us = clock_us() + m->options.sweep_us;
     (void)pthread_setname_np(pthread_self(), "mongo-back"); /* for top and gdb only */
+    memcpy(b.lease.holder, m->debts.holder, sizeof b.lease.holder);
+    memcpy(b.lease.former, m->debts.former, sizeof b.lease.former);
     if (m->options.metrics)
         b.metrics = metrics_block(m->options.metrics);
     if (ing_client_open(&b.client, m->uri, &err))
@@ -468,6 +470,8 @@ ing_writeback_start(struct ing_mongo *m)
     q->m = m;
     q->end = &q->first;
     q->n_references = 1;
+    ing_lease_make_name(m->debts.holder);
+    m->has_moved = true; /* the name is saved at once */
     must(pthread_create(&q->thread, NULL, writeback_main, q) == 0);
     return q;
 }

@@ -1,8 +1,11 @@
 /* What is written back to MongoDB, when, and what is left alone. */
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -354,6 +357,33 @@ a_cascades_values_outlive_a_kill(void **state)
     rig_fini(&r);
 }
 
+/* Who has the directory knows that its process before is dead, and need not wait for the lease. */
+static void
+a_restart_goes_on_at_once(void **state)
+{
+    struct rig r;
+    rig_init(&r, *state);
+    r.writeback = ING_WRITEBACK_FULL;
+    world_emotes(&r, 0, 10);
+    fflush(NULL);
+    pid_t pid = fork();
+    must(pid >= 0);
+    if (pid == 0) {
+        rig_open(&r);
+        for (;;)
+            pause();
+    }
+    assert_true(wait_for(&r, "emotes", is_marked, 10));
+    clock_sleep_us(1000000); /* its name is durable */
+    must(kill(pid, SIGKILL) == 0 && waitpid(pid, NULL, 0) == pid);
+    world_emote(&r, 3, "changed", 1);
+    rig_open(&r);
+    uint64_t began_us = clock_us();
+    assert_true(wait_for(&r, "emotes", is_marked, 10));
+    assert_true(clock_us() - began_us < 7000000); /* a dead holder's lease lasts for 10 s */
+    rig_fini(&r);
+}
+
 /*
  * Two rounds derive one value after the other while the first is still on its
  * way: the second sees in MongoDB what it wants already, and yet the first
@@ -421,6 +451,7 @@ main(void)
         cmocka_unit_test(a_dead_holders_transaction_is_ended),
         cmocka_unit_test(a_cascades_values_outlive_a_lost_lease),
         cmocka_unit_test(a_cascades_values_outlive_a_kill),
+        cmocka_unit_test(a_restart_goes_on_at_once),
         cmocka_unit_test(the_newest_value_is_written_last),
         cmocka_unit_test(sweeps_what_nobody_told_it),
     };
