@@ -84,6 +84,13 @@ expect(struct relay *r, const char *text)
 }
 
 static void
+begin(struct relay *r, struct script *s, const struct script_step *steps, size_t n)
+{
+    script_start(s, steps, n);
+    relay_start(r, s->port);
+}
+
+static void
 end(struct relay *r, struct script *s)
 {
     rig_stop(&r->rig);
@@ -107,8 +114,7 @@ test_connection_is_kept(void **state)
         {OK_HEAD "Content-Length: 5\r\nRetry-After: 7\r\n\r\n", 5, 0, false}};
     struct script s;
     struct relay r;
-    script_start(&s, steps, 1);
-    relay_start(&r, s.port);
+    begin(&r, &s, steps, 1);
     for (int i = 0; i < 20; i++)
         expect(&r, "rc=0 status=200 type=application/json n=5 retry=7 text=0");
     assert_int_equal(atomic_load(&s.n_requests), 20);
@@ -123,8 +129,7 @@ test_identity_is_asked_for(void **state)
     static const struct script_step steps[] = {{OK_HEAD "Content-Length: 1\r\n\r\n", 1, 0, false}};
     struct script s;
     struct relay r;
-    script_start(&s, steps, 1);
-    relay_start(&r, s.port);
+    begin(&r, &s, steps, 1);
     expect(&r, "rc=0 status=200 type=application/json n=1 retry=0 text=0");
     rig_stop(&r.rig);
     script_stop(&s);
@@ -140,8 +145,7 @@ test_kept_connection_that_ended(void **state)
     static const struct script_step steps[] = {{OK_HEAD "Content-Length: 2\r\n\r\n", 2, 0, true}};
     struct script s;
     struct relay r;
-    script_start(&s, steps, 1);
-    relay_start(&r, s.port);
+    begin(&r, &s, steps, 1);
     for (int i = 0; i < 5; i++) {
         expect(&r, "rc=0 status=200 type=application/json n=2 retry=0 text=0");
         clock_sleep_us(5000);
@@ -159,8 +163,7 @@ test_slow_answer_stops_no_one(void **state)
     struct script s;
     struct relay r;
     char text[100];
-    script_start(&s, steps, 1);
-    relay_start(&r, s.port);
+    begin(&r, &s, steps, 1);
     r.call.timeout_us = 1500000;
     struct wire slow, quick;
     wire_open(&slow, &r.rig);
@@ -196,8 +199,7 @@ test_cut_wrong_and_huge_answers(void **state)
     struct script s;
     struct relay r;
     char text[100];
-    script_start(&s, steps, ARRAY_SIZE(steps));
-    relay_start(&r, s.port);
+    begin(&r, &s, steps, ARRAY_SIZE(steps));
     for (int i = 0; i < 5; i++)
         expect(&r, failure(text, RC_UNREACHABLE));
     expect(&r, failure(text, RC_TOO_LARGE));
@@ -213,8 +215,7 @@ test_no_server(void **state)
     struct script s;
     struct relay r;
     char text[100];
-    script_start(&s, steps, 1);
-    relay_start(&r, s.port);
+    begin(&r, &s, steps, 1);
     script_stop(&s);
     script_fini(&s);
     expect(&r, failure(text, RC_UNREACHABLE));
@@ -239,8 +240,7 @@ test_pieces(void **state)
     struct script s;
     struct relay r;
     char text[100];
-    script_start(&s, steps, 1);
-    relay_start(&r, s.port);
+    begin(&r, &s, steps, 1);
     r.call.piece = on_piece;
     expect(&r, "rc=0 status=200 type=application/json n=0 retry=0 text=0");
     assert_int_equal(r.pieces.n, 500000);
@@ -285,8 +285,7 @@ test_loop_ends_meanwhile(void **state)
     struct script s;
     struct relay r;
     struct wire w;
-    script_start(&s, steps, 1);
-    relay_start(&r, s.port);
+    begin(&r, &s, steps, 1);
     wire_open(&w, &r.rig);
     wire_get(&w, "/any");
     rig_wait(&r.n_begun, 1);

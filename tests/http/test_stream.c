@@ -52,17 +52,25 @@ expect_import(struct wire *w, struct span text)
     assert_string_equal(wire_expect(w, 200), want);
 }
 
+/* In chunks of step bytes. head: further lines of the header. */
 static void
-put_chunks(struct buf *to, struct span text, size_t step)
+post_chunked(struct wire *w, const char *path, const char *head, struct span text, size_t step)
 {
+    struct buf sent = {0};
+    buf_printf(&sent, "POST %s HTTP/1.1\r\nHost: a\r\n%sTransfer-Encoding: chunked\r\n\r\n", path,
+               head);
+    wire_send(w, sent.p, sent.n);
+    buf_clear(&sent);
     while (text.n > 0) {
         size_t n = text.n < step ? text.n : step;
-        buf_printf(to, "%zx\r\n", n);
-        buf_put(to, text.p, n);
-        buf_puts(to, "\r\n");
+        buf_printf(&sent, "%zx\r\n", n);
+        buf_put(&sent, text.p, n);
+        buf_puts(&sent, "\r\n");
         text = span_from(text, n);
     }
-    buf_puts(to, "0\r\n\r\n");
+    buf_puts(&sent, "0\r\n\r\n");
+    wire_send(w, sent.p, sent.n);
+    buf_fini(&sent);
 }
 
 static void
@@ -96,22 +104,19 @@ test_import_of_nothing(void **state)
 static void
 test_import_chunked(void **state)
 {
-    struct buf text = text_of(1000000), sent = {0};
-    put_chunks(&sent, buf_span(&text), 777);
+    struct buf text = text_of(1000000);
     struct wire w;
     wire_open(&w, *state);
-    wire_puts(&w, "POST /import HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n");
-    wire_send(&w, sent.p, sent.n);
+    post_chunked(&w, "/import", "", buf_span(&text), 777);
     expect_import(&w, buf_span(&text));
     wire_close(&w);
     buf_fini(&text);
-    buf_fini(&sent);
 }
 
 static void
 test_import_gzipped(void **state)
 {
-    struct buf text = text_of(3000000), packed = {0}, sent = {0};
+    struct buf text = text_of(3000000), packed = {0};
     struct http_deflate *z = http_deflate_new();
     assert_true(http_deflate_put(z, buf_span(&text), &packed));
     http_deflate_free(z);
@@ -119,15 +124,11 @@ test_import_gzipped(void **state)
     wire_open(&w, *state);
     wire_post(&w, "/import", "Content-Encoding: gzip\r\n", buf_span(&packed));
     expect_import(&w, buf_span(&text));
-    put_chunks(&sent, buf_span(&packed), 100);
-    wire_puts(&w, "POST /import HTTP/1.1\r\nHost: a\r\nContent-Encoding: gzip\r\n"
-                  "Transfer-Encoding: chunked\r\n\r\n");
-    wire_send(&w, sent.p, sent.n);
+    post_chunked(&w, "/import", "Content-Encoding: gzip\r\n", buf_span(&packed), 100);
     expect_import(&w, buf_span(&text));
     wire_close(&w);
     buf_fini(&text);
     buf_fini(&packed);
-    buf_fini(&sent);
 }
 
 static void
@@ -359,17 +360,14 @@ test_export_to_slow_reader(void **state)
 static void
 test_duplex(void **state)
 {
-    struct buf text = text_of(200000), sent = {0};
-    put_chunks(&sent, buf_span(&text), 5000);
+    struct buf text = text_of(200000);
     struct wire w;
     wire_open(&w, *state);
-    wire_puts(&w, "POST /duplex HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n");
-    wire_send(&w, sent.p, sent.n);
+    post_chunked(&w, "/duplex", "", buf_span(&text), 5000);
     wire_expect(&w, 200);
     assert_true(span_eq(buf_span(&w.body), buf_span(&text)));
     wire_close(&w);
     buf_fini(&text);
-    buf_fini(&sent);
 }
 
 /* Stopping does not wait for ever for those who stream, and frees them. */
