@@ -17,16 +17,29 @@
 enum { IDLE_US = 600000, SLOW_US = 300000 };
 
 static int
-setup(void **state)
+begin(void **state, uint64_t idle_us, uint64_t slow_us)
 {
     struct rig *r = xmalloc(sizeof *r);
     rig_init(r);
-    r->options.idle_us = IDLE_US;
-    r->options.slow_us = SLOW_US;
+    r->options.idle_us = idle_us;
+    r->options.slow_us = slow_us;
     r->options.connections_max = 20;
     rig_start(r);
     *state = r;
     return 0;
+}
+
+static int
+setup(void **state)
+{
+    return begin(state, IDLE_US, SLOW_US);
+}
+
+/* For what counts connections: none may go because the machine is busy. */
+static int
+setup_patient(void **state)
+{
+    return begin(state, 60000000, 60000000);
 }
 
 /* Waits until the server knows of n connections. */
@@ -375,12 +388,15 @@ main(void)
         cmocka_unit_test(test_slow_handler_is_waited_for),
         cmocka_unit_test(test_client_leaves_while_exchange_is_held),
         cmocka_unit_test(test_client_leaves_in_the_middle),
-        cmocka_unit_test(test_too_many_connections),
-        cmocka_unit_test(test_out_of_descriptors),
         cmocka_unit_test(test_drain),
         cmocka_unit_test(test_stop_waits_for_answers),
         cmocka_unit_test(test_stop_before_the_answer),
         cmocka_unit_test(test_stop_at_once_many_times),
     };
-    return cmocka_run_group_tests(tests, setup, rig_teardown);
+    const struct CMUnitTest patient[] = {
+        cmocka_unit_test(test_too_many_connections),
+        cmocka_unit_test(test_out_of_descriptors),
+    };
+    int n_failed = cmocka_run_group_tests(tests, setup, rig_teardown);
+    return n_failed + cmocka_run_group_tests(patient, setup_patient, rig_teardown);
 }
