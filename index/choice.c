@@ -219,7 +219,7 @@ static struct idx_policy_rules
 merge_rules(const struct idx_generation *g, uint64_t now_us)
 {
     struct idx_policy_rules rules = MERGE_RULES;
-    if (idx_generation_is_quiet(g)) {
+    if (!g->is_complete) {
         rules.max_n = QUIET_FILES;
         rules.max_picked = MANY_FILES;
     } else if (g->n_parts > IDX_VIEWS_MAX) {

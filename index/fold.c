@@ -19,7 +19,7 @@ idx_fold_new(struct idx_generation *g, const size_t *picked, size_t n, uint64_t 
     uint64_t n_live = 0;
     f->uid = g->uid;
     f->file = file;
-    f->is_read = !idx_generation_is_quiet(g);
+    f->is_read = g->is_complete; /* if not now, then soon */
     f->schema = idx_schema_acquire(g->schema);
     f->n = n;
     f->from = xcalloc(n, sizeof f->from[0]);

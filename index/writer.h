@@ -103,8 +103,8 @@ uint32_t idx_new_uid(struct idx *idx);
 /*
  * A new empty generation; schema is copied. It answers to no name before
  * idx_batch_name. While it has no name or is not complete, what is put into it
- * is published only when someone asks (a hurried batch, idx_wait) and by
- * commits, not every refresh_us: that is what makes bulk loads fast.
+ * is published only when someone asks (idx_wait) and by commits, not every
+ * refresh_us: that is what makes bulk loads fast.
  */
 void idx_batch_create(struct idx_batch *b, uint32_t uid, const struct sch_collection *schema,
                       uint64_t analyzer);
@@ -112,7 +112,8 @@ void idx_batch_create(struct idx_batch *b, uint32_t uid, const struct sch_collec
 void idx_batch_alter(struct idx_batch *b, uint32_t uid, const struct sch_collection *schema);
 /* From now on the name in its schema means this generation; one that had it before is dropped. */
 void idx_batch_name(struct idx_batch *b, uint32_t uid);
-void idx_batch_complete(struct idx_batch *b, uint32_t uid); /* sets is_complete */
+/* Sets is_complete: the load is over, so it is merged, also while it has no name. */
+void idx_batch_complete(struct idx_batch *b, uint32_t uid);
 void idx_batch_drop(struct idx_batch *b, uint32_t uid);
 /* Sets (or with value.p NULL removes) an entry. */
 void idx_batch_entry(struct idx_batch *b, struct span kind, struct span key, struct span value);

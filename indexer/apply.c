@@ -584,6 +584,8 @@ ing_apply_slice(struct ing_mongo *m, struct ing_feed *f, struct err *err)
     }
     if (taken.is_end)
         end_scan(m, f);
+    if (taken.is_end && f->state->aside) /* merged while others are scanned, before it is read */
+        idx_batch_complete(c.batch, f->state->aside);
     if (c.last.n) {
         buf_clear(&f->state->at);
         buf_put_span(&f->state->at, buf_span(&c.last));

@@ -257,17 +257,19 @@ test_trickles(void **state)
     model_end(&m);
 }
 
-/* What nobody reads is left alone, and merged at once when it is named. */
+/* What is being loaded is left alone, and merged when it is complete, before anybody reads it. */
 static void
 test_bulk_load(void **state)
 {
     (void)state;
     size_t picked[PARTS_MAX];
     struct model m = model_of(0);
-    m.g.is_named = false;
+    m.g.is_named = m.g.is_complete = false;
     for (int i = 0; i < 24; i++)
         add(&m, 30000, 30000, true);
     assert_int_equal(idx_choose_merge(&m.g, m.now_us + 2 * IDX_REST_US, picked), 0);
+    m.g.is_complete = true;
+    assert_int_equal(idx_choose_merge(&m.g, m.now_us, picked), 24);
     m.g.is_named = true;
     assert_int_equal(idx_choose_merge(&m.g, m.now_us, picked), 24);
     model_end(&m);
