@@ -199,7 +199,7 @@ fills_and_follows(void **state)
     /* Nothing is owed any more, and a restart sends nothing again. */
     world_emotes(&r, 0, 50);
     assert_true(converges(s, &r));
-    world_remove(&r, "emotes", 'e', 1); /* the last event may be applied again: this sends nothing */
+    world_remove(&r, "emotes", 'e', 1); /* applied again, it sends no document */
     assert_true(converges(s, &r) && owes_nothing(&r));
     rig_close(&r);
     uint64_t n = s->fake.n_documents;
