@@ -4,7 +4,7 @@
  * connections, 100 that send a byte of a body at a time, and 100 that read a
  * long answer a little at a time.
  *
- *   bench_crowd PORT KEY TARGET LONG_TARGET [RATE]
+ *   bench_crowd PORT KEY TARGET LONG_TARGET [RATE [SECONDS]]
  *
  * TARGET is asked for and timed; LONG_TARGET is what the slow readers read (an
  * export, say). Both runs alternate, three times; the medians are compared.
@@ -157,7 +157,7 @@ main(int argc, char **argv)
     double alone[ROUNDS], crowded[ROUNDS];
     char headers[256];
     if (argc < 5) {
-        fputs("usage: bench_crowd PORT KEY TARGET LONG_TARGET [RATE]\n", stderr);
+        fputs("usage: bench_crowd PORT KEY TARGET LONG_TARGET [RATE [SECONDS]]\n", stderr);
         return 2;
     }
     struct rlimit files = {4096, 4096};
@@ -169,7 +169,7 @@ main(int argc, char **argv)
     load_add(&list, "request", "GET", argv[3], headers, (struct span){0});
     struct load_options options = {
         .port = crowd.port, .n_connections = CLIENTS, .warm_up_us = 300000};
-    options.duration_us = 4000000;
+    options.duration_us = argc > 6 ? (uint64_t)(strtod(argv[6], NULL) * 1e6) : 4000000;
     options.rate = argc > 5 ? strtod(argv[5], NULL) : 1000;
     for (int i = 0; i < ROUNDS; i++) {
         struct hist h = measure(&options, &list, "alone");

@@ -31,6 +31,7 @@
 enum {
     USERS_PER_ROUND = 2000, /* of cascades: keeps other changes fresh */
     REPLY_DOCS = 500,       /* of the server, when it is well */
+    WORK_PER_REST = 3,      /* of a scan beside an index that serves */
     IDLE_WAIT_US = 1000000,
     HURRY_DOCS = 100,
     HURRY_EVERY_US = 4000,
@@ -106,11 +107,14 @@ take(struct ing_mongo *m, struct ing_round *r)
 {
     struct ing_feed *scanned[ING_SCANS];
     bool is_busy = ing_scans_next(m, scanned) || m->resume.n_cascades > 0;
+    uint64_t now_us = clock_us();
+    uint64_t rest_us = m->rest_until_us > now_us ? m->rest_until_us - now_us : 0;
     if (r->dirty.keys.cap > 16384)
         map_fini(&r->dirty.keys); /* clearing costs its capacity */
     else
         map_clear(&r->dirty.keys);
-    ing_inbox_take(&m->inbox, is_busy ? 0 : IDLE_WAIT_US, is_busy ? 0 : m->options.coalesce_us,
+    ing_inbox_take(&m->inbox, is_busy ? rest_us : IDLE_WAIT_US,
+                   is_busy && rest_us == 0 ? 0 : m->options.coalesce_us,
                    m->options.batch_docs, &r->dirty);
     r->taken_wall_us = clock_wall_us();
     r->taken_us = clock_us();
@@ -210,12 +214,19 @@ apply_stage(struct ing_mongo *m, struct ing_round *r, unsigned stage)
     return is_open;
 }
 
-/* A slice of each, so that changes never wait long for a scan. */
+/*
+ * A slice of each, so that changes never wait long for a scan. Beside an index
+ * that serves, the scan rests a part of the time: a machine that is used up
+ * has searches wait, whatever their priority.
+ */
 static bool
 scan(struct ing_mongo *m)
 {
     struct ing_feed *feeds[ING_SCANS];
     struct err err;
+    uint64_t begin_us = clock_us();
+    if (begin_us < m->rest_until_us)
+        return true;
     unsigned n = ing_scans_next(m, feeds), n_tries = 0;
     for (unsigned i = 0; i < n;) {
         if (ing_apply_slice(m, feeds[i], &err) == RC_OK) {
@@ -228,6 +239,8 @@ scan(struct ing_mongo *m)
         if (!go_on_after(m, "scanning", &err, n_tries++))
             return false;
     }
+    if (n > 0 && atomic_load(&m->is_ready))
+        m->rest_until_us = clock_us() + (clock_us() - begin_us) / WORK_PER_REST;
     return true;
 }
 
