@@ -114,8 +114,8 @@ take(struct ing_mongo *m, struct ing_round *r)
     else
         map_clear(&r->dirty.keys);
     ing_inbox_take(&m->inbox, is_busy ? rest_us : IDLE_WAIT_US,
-                   is_busy && rest_us == 0 ? 0 : m->options.coalesce_us,
-                   m->options.batch_docs, &r->dirty);
+                   is_busy && rest_us == 0 ? 0 : m->options.coalesce_us, m->options.batch_docs,
+                   &r->dirty);
     r->taken_wall_us = clock_wall_us();
     r->taken_us = clock_us();
     if (r->dirty.time_s > m->resume.read_s ||
