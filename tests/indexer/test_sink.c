@@ -62,18 +62,6 @@ tear_down(struct setting *s, struct rig *r)
     fts_stop(&s->fake);
 }
 
-static void
-fill(struct rig *r)
-{
-    world_emotes(r, 0, 300);
-    world_role(r, 1, 10, true);
-    world_set(r, 1, 5, 3);
-    world_user(r, 1, 1, "one");
-    world_user(r, 2, 0, "two");
-    world_edge(r, 'u', 1, 'r', 1);
-    world_edge(r, 'r', 1, 'b', 1);
-}
-
 /* The member's text in "typesense" of the status, in the arena. */
 static struct span
 sink_status(struct rig *r, const char *member, struct arena *arena)
@@ -177,7 +165,7 @@ fills_and_follows(void **state)
     struct rig r;
     struct arena arena = {0};
     set_up(s, &r);
-    fill(&r);
+    world_fill(&r);
     rig_open(&r);
     assert_true(rig_wait_ready(&r));
     assert_true(converges(s, &r) && wait_state(&r, "following"));
@@ -219,7 +207,7 @@ rejected_documents_are_dead_letters(void **state)
     struct arena arena = {0};
     char text[27];
     set_up(s, &r);
-    fill(&r);
+    world_fill(&r);
     world_emote(&r, 7, "REJECT one", 1);
     rig_open(&r);
     assert_true(rig_wait_ready(&r) && wait_state(&r, "following"));
@@ -267,7 +255,7 @@ survives_every_trouble(void **state)
         bool lasts = t == FAKE_HANG || t == FAKE_DOWN;
         set_up(s, &r);
         s->fake.wait_us = 200000;
-        fill(&r);
+        world_fill(&r);
         fts_set(&s->fake, (enum fake_trouble)t, lasts ? UINT_MAX : 2);
         rig_open(&r);
         assert_true(rig_wait_ready(&r));
@@ -300,7 +288,7 @@ waits_as_long_as_it_is_asked_to(void **state)
     struct setting *s = *state;
     struct rig r;
     set_up(s, &r);
-    fill(&r);
+    world_fill(&r);
     rig_open(&r);
     assert_true(rig_wait_ready(&r) && converges(s, &r));
     fts_set(&s->fake, FAKE_503, 1);
@@ -318,7 +306,7 @@ a_plain_collection_gives_way(void **state)
     struct arena arena = {0};
     set_up(s, &r);
     fts_add(&s->fake, "emotes", "ghost");
-    fill(&r);
+    world_fill(&r);
     rig_open(&r);
     assert_true(rig_wait_ready(&r) && converges(s, &r));
     assert_true(span_starts(fts_alias(&s->fake, "emotes", &arena), SPAN_LIT("emotes_")));
@@ -335,7 +323,7 @@ a_reindex_swaps_and_drops(void **state)
     struct arena arena = {0};
     struct err err;
     set_up(s, &r);
-    fill(&r);
+    world_fill(&r);
     rig_open(&r);
     assert_true(rig_wait_ready(&r) && converges(s, &r) && wait_state(&r, "following"));
     unsigned n_collections = fts_n_collections(&s->fake);
@@ -369,7 +357,7 @@ a_restart_trusts_its_own_state(void **state)
     struct err err;
     set_up(s, &r);
     s->options.grace_us = 60000000;
-    fill(&r);
+    world_fill(&r);
     rig_open(&r);
     assert_true(rig_wait_ready(&r) && converges(s, &r) && wait_state(&r, "following"));
     struct span before = fts_alias(&s->fake, "emotes", &arena), after = before;
@@ -405,7 +393,7 @@ what_operators_break_is_mended(void **state)
     struct rig r;
     struct arena arena = {0};
     set_up(s, &r);
-    fill(&r);
+    world_fill(&r);
     rig_open(&r);
     assert_true(rig_wait_ready(&r) && converges(s, &r) && wait_state(&r, "following"));
     /* A field is gone: it is added again at the next start. */
@@ -429,7 +417,7 @@ a_refused_collection_holds_up_no_other(void **state)
     struct rig r;
     set_up(s, &r);
     s->fake.refused = "emotes_";
-    fill(&r);
+    world_fill(&r);
     rig_open(&r);
     assert_true(rig_wait_ready(&r) && wait_state(&r, "following"));
     assert_true(is_same(s, &r, "users") && is_same(s, &r, "roles"));
@@ -452,7 +440,7 @@ a_wrong_key_is_told(void **state)
     struct arena arena = {0};
     set_up(s, &r);
     s->options.api_key = "wrong";
-    fill(&r);
+    world_fill(&r);
     rig_open(&r);
     assert_true(rig_wait_ready(&r) && wait_state(&r, "retrying"));
     struct span text = sink_status(&r, "last_error", &arena);
@@ -470,7 +458,7 @@ goes_to_the_node_that_is_up(void **state)
     set_up(s, &r);
     snprintf(urls, sizeof urls, "http://127.0.0.1:1, %s/", s->url);
     s->options.urls = urls;
-    fill(&r);
+    world_fill(&r);
     rig_open(&r);
     assert_true(rig_wait_ready(&r) && converges(s, &r) && wait_state(&r, "following"));
     assert_int_equal(metrics_read(r.metrics, M_SINK_NODES_UP), 1);
@@ -487,7 +475,7 @@ a_lost_commit_is_sent_again(void **state)
     struct err err;
     char copy[300];
     set_up(s, &r);
-    fill(&r);
+    world_fill(&r);
     rig_open(&r);
     assert_true(rig_wait_ready(&r) && converges(s, &r));
     rig_commit(&r);

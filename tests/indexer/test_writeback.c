@@ -30,61 +30,23 @@ stop(void **state)
     return 0;
 }
 
-/* How many documents match a filter given as JSON. */
-static int64_t
-count(struct rig *r, const char *collection, const char *filter_json)
-{
-    bson_error_t error;
-    bson_t *filter = bson_new_from_json((const uint8_t *)filter_json, -1, &error);
-    must(filter);
-    mongoc_collection_t *c = mongoc_database_get_collection(r->db, collection);
-    int64_t n = mongoc_collection_count_documents(c, filter, NULL, NULL, NULL, &error);
-    must(n >= 0);
-    mongoc_collection_destroy(c);
-    bson_destroy(filter);
-    return n;
-}
-
-static bool
-wait_for(struct rig *r, const char *collection, const char *filter, int64_t want)
-{
-    uint64_t until_us = clock_us() + 60000000; /* enough for an emulated server, too */
-    while (count(r, collection, filter) != want && clock_us() < until_us)
-        clock_sleep_us(20000);
-    int64_t n = count(r, collection, filter);
-    if (n != want)
-        printf("%s %s: %lld instead of %lld\n", collection, filter, (long long)n, (long long)want);
-    return n == want;
-}
-
 static const char is_marked[] = "{\"$expr\": {\"$gt\": [\"$search_updated_at\", \"$updated_at\"]}}";
-
-static void
-fill(struct rig *r)
-{
-    world_emotes(r, 0, 300);
-    world_role(r, 1, 10, true);
-    world_set(r, 1, 5, 3);
-    world_user(r, 1, 1, "one");
-    world_user(r, 2, 0, "two");
-    world_edge(r, 'u', 1, 'r', 1);
-    world_edge(r, 'r', 1, 'b', 1);
-}
 
 static void
 writes_nothing_by_default(void **state)
 {
     struct rig r;
     rig_init(&r, *state);
-    fill(&r);
+    world_fill(&r);
     rig_open(&r);
     assert_true(rig_wait_ready(&r) && rig_settle(&r));
     world_emote(&r, 1, "changed", 1);
     assert_true(rig_settle(&r));
     rig_commit(&r);
     clock_sleep_us(500000);
-    assert_int_equal(count(&r, "emotes", is_marked), 0);
-    assert_int_equal(count(&r, "users", "{\"cached.entitlements\": {\"$exists\": true}}"), 0);
+    assert_int_equal(rig_count_stored(&r, "emotes", is_marked), 0);
+    assert_int_equal(
+        rig_count_stored(&r, "users", "{\"cached.entitlements\": {\"$exists\": true}}"), 0);
     rig_fini(&r);
 }
 
@@ -94,25 +56,25 @@ marks_what_is_durable(void **state)
     struct rig r;
     rig_init(&r, *state);
     r.writeback = ING_WRITEBACK_FULL;
-    fill(&r);
+    world_fill(&r);
     rig_open(&r);
     assert_true(rig_wait_ready(&r));
-    assert_true(wait_for(&r, "emotes", is_marked, 300));
-    assert_true(wait_for(&r, "emote_sets", "{\"emotes_changed_since_reindex\": false}", 1));
-    assert_true(wait_for(&r, "roles", "{\"applied_rank\": 10}", 1));
-    assert_true(wait_for(&r, "users",
-                         "{\"cached.role_rank\": 10, \"cached.role_hoist_rank\": 10,"
-                         " \"cached.entitlements\": {\"$size\": 2},"
-                         " \"cached.entitlements.0.kind\": \"role\","
-                         " \"cached.entitlements.1.kind\": \"badge\","
-                         " \"cached.active_emotes\": {\"$size\": 3}}",
-                         1));
-    assert_true(wait_for(&r, "users",
-                         "{\"$expr\": {\"$eq\": [\"$cached.emote_set_id\","
-                         " \"$style.active_emote_set_id\"]}}",
-                         2));
-    assert_true(
-        wait_for(&r, "users", "{\"cached.entitlements.0.role_id\": {\"$exists\": true}}", 1));
+    assert_true(rig_await_stored(&r, "emotes", is_marked, 300));
+    assert_true(rig_await_stored(&r, "emote_sets", "{\"emotes_changed_since_reindex\": false}", 1));
+    assert_true(rig_await_stored(&r, "roles", "{\"applied_rank\": 10}", 1));
+    assert_true(rig_await_stored(&r, "users",
+                                 "{\"cached.role_rank\": 10, \"cached.role_hoist_rank\": 10,"
+                                 " \"cached.entitlements\": {\"$size\": 2},"
+                                 " \"cached.entitlements.0.kind\": \"role\","
+                                 " \"cached.entitlements.1.kind\": \"badge\","
+                                 " \"cached.active_emotes\": {\"$size\": 3}}",
+                                 1));
+    assert_true(rig_await_stored(&r, "users",
+                                 "{\"$expr\": {\"$eq\": [\"$cached.emote_set_id\","
+                                 " \"$style.active_emote_set_id\"]}}",
+                                 2));
+    assert_true(rig_await_stored(&r, "users",
+                                 "{\"cached.entitlements.0.role_id\": {\"$exists\": true}}", 1));
     /* No echo: what was written back makes no work. */
     assert_true(rig_settle(&r));
     int64_t applied = rig_status(&r, "applied_keys");
@@ -123,9 +85,9 @@ marks_what_is_durable(void **state)
     assert_int_equal(metrics_read(r.metrics, M_WRITEBACKS), written);
     /* A cascade writes the new values too, without touching updated_at. */
     world_role(&r, 1, 33, false);
-    assert_true(
-        wait_for(&r, "users", "{\"cached.role_rank\": 33, \"cached.role_hoist_rank\": 0}", 1));
-    assert_true(wait_for(&r, "roles", "{\"applied_rank\": 33}", 1));
+    assert_true(rig_await_stored(&r, "users",
+                                 "{\"cached.role_rank\": 33, \"cached.role_hoist_rank\": 0}", 1));
+    assert_true(rig_await_stored(&r, "roles", "{\"applied_rank\": 33}", 1));
     /* Marked documents are left alone by the next start. */
     rig_close(&r);
     written = metrics_read(r.metrics, M_WRITEBACKS);
@@ -148,7 +110,8 @@ marks_are_later_than_a_clock_ahead(void **state)
     rig_command(&r,
                 "{\"update\": \"emotes\", \"updates\": [{\"q\": {}, \"u\": {\"$set\":"
                 " {\"updated_at\": {\"$date\": 4000000000000}, \"search_updated_at\": null}}}]}");
-    assert_true(wait_for(&r, "emotes", "{\"search_updated_at\": {\"$date\": 4000000000001}}", 1));
+    assert_true(
+        rig_await_stored(&r, "emotes", "{\"search_updated_at\": {\"$date\": 4000000000001}}", 1));
     rig_fini(&r);
 }
 
@@ -170,7 +133,7 @@ never_marks_what_changed_meanwhile(void **state)
     }
     assert_true(rig_settle(&r));
     compare_assert_equal(&r);
-    assert_true(wait_for(&r, "emotes", is_marked, 50));
+    assert_true(rig_await_stored(&r, "emotes", is_marked, 50));
     rig_fini(&r);
 }
 
@@ -183,15 +146,16 @@ sweeps_what_nobody_told_it(void **state)
     r.sweep_us = 300000;
     world_emotes(&r, 0, 20);
     rig_open(&r);
-    assert_true(rig_wait_ready(&r) && wait_for(&r, "emotes", is_marked, 20));
+    assert_true(rig_wait_ready(&r) && rig_await_stored(&r, "emotes", is_marked, 20));
     /* Marked as not indexed while only someone else's write-back was seen: the event is dropped. */
     rig_command(&r, "{\"update\": \"emotes\", \"updates\": [{\"q\": {}, \"multi\": true, \"u\":"
                     " {\"$set\": {\"search_updated_at\": {\"$date\": 0}}}}]}");
-    assert_int_equal(count(&r, "emotes", is_marked), 0);
+    assert_int_equal(rig_count_stored(&r, "emotes", is_marked), 0);
     rig_command(&r, "{\"update\": \"emotes\", \"updates\": [{\"q\": {}, \"multi\": true, \"u\":"
                     " {\"$set\": {\"search_updated_at\": null}}}]}");
-    assert_true(wait_for(&r, "emotes", is_marked, 20));
-    assert_int_equal(count(&r, "emotes", "{\"updated_at\": {\"$gt\": {\"$date\": 0}}}"), 20);
+    assert_true(rig_await_stored(&r, "emotes", is_marked, 20));
+    assert_int_equal(rig_count_stored(&r, "emotes", "{\"updated_at\": {\"$gt\": {\"$date\": 0}}}"),
+                     20);
     rig_fini(&r);
 }
 
@@ -214,18 +178,18 @@ only_one_sidecar_writes(void **state)
     world_user(&a, 1, 0, "one");
     world_edge(&a, 'u', 1, 'r', 1);
     rig_open(&a);
-    assert_true(rig_wait_ready(&a) && wait_for(&a, "emotes", is_marked, 100));
+    assert_true(rig_wait_ready(&a) && rig_await_stored(&a, "emotes", is_marked, 100));
     rig_open(&b);
     assert_true(rig_wait_ready(&b));
     for (unsigned i = 0; i < 20; i++)
         world_emote(&a, i, "changed", 1);
     assert_true(rig_settle(&a) && rig_settle(&b));
-    assert_true(wait_for(&a, "emotes", is_marked, 100));
+    assert_true(rig_await_stored(&a, "emotes", is_marked, 100));
     assert_int_equal(metrics_read(b.metrics, M_WRITEBACKS), 0);
     /* What the holder has written, and tells, the other one does not owe any more. */
     world_role(&a, 1, 33, true);
     assert_true(rig_settle(&b) && rig_status(&b, "writeback_owed") > 0);
-    assert_true(wait_for(&a, "users", has_rank_33, 1));
+    assert_true(rig_await_stored(&a, "users", has_rank_33, 1));
     for (int i = 0; i < 1500 && rig_status(&b, "writeback_owed") > 0; i++)
         clock_sleep_us(20000);
     assert_int_equal(rig_status(&b, "writeback_owed"), 0);
@@ -234,7 +198,7 @@ only_one_sidecar_writes(void **state)
     rig_close(&a);
     for (unsigned i = 20; i < 40; i++)
         world_emote(&a, i, "changed", 1);
-    assert_true(wait_for(&a, "emotes", is_marked, 100));
+    assert_true(rig_await_stored(&a, "emotes", is_marked, 100));
     /* Counted just after the commit that was seen. */
     for (int i = 0; i < 200 && metrics_read(b.metrics, M_WRITEBACKS) < 20; i++)
         clock_sleep_us(10000);
@@ -256,7 +220,7 @@ a_late_holder_is_fenced(void **state)
     r.writeback = ING_WRITEBACK_FULL;
     world_emotes(&r, 0, 10);
     rig_open(&r);
-    assert_true(rig_wait_ready(&r) && wait_for(&r, "emotes", is_marked, 10));
+    assert_true(rig_wait_ready(&r) && rig_await_stored(&r, "emotes", is_marked, 10));
     rig_command(&r, "{\"update\": \"tailfin_lease\", \"updates\": [{\"q\": {}, \"u\":"
                     " {\"$set\": {\"holder\": \"someone\"}, \"$inc\": {\"epoch\": 1}}}]}");
     uint64_t written = metrics_read(r.metrics, M_WRITEBACKS);
@@ -265,9 +229,10 @@ a_late_holder_is_fenced(void **state)
     rig_commit(&r);
     clock_sleep_us(1000000);
     assert_int_equal(metrics_read(r.metrics, M_WRITEBACKS), written);
-    assert_int_equal(count(&r, "emotes", is_marked), 9);
+    assert_int_equal(rig_count_stored(&r, "emotes", is_marked), 9);
     /* "someone" never moves the beat: after a while the lease is taken back. */
-    assert_true(wait_for(&r, "emotes", is_marked, 10) || wait_for(&r, "emotes", is_marked, 10));
+    assert_true(rig_await_stored(&r, "emotes", is_marked, 10) ||
+                rig_await_stored(&r, "emotes", is_marked, 10));
     rig_fini(&r);
 }
 
@@ -313,15 +278,16 @@ a_cascades_values_outlive_a_lost_lease(void **state)
     struct rig r;
     rig_init(&r, *state);
     r.writeback = ING_WRITEBACK_FULL;
-    fill(&r);
+    world_fill(&r);
     rig_open(&r);
-    assert_true(rig_wait_ready(&r) && wait_for(&r, "users", "{\"cached.role_rank\": 10}", 1));
-    assert_true(wait_for(&r, "users", is_marked, 2));
+    assert_true(rig_wait_ready(&r) &&
+                rig_await_stored(&r, "users", "{\"cached.role_rank\": 10}", 1));
+    assert_true(rig_await_stored(&r, "users", is_marked, 2));
     lose_lease(&r);
     world_role(&r, 1, 33, true);
     assert_true(rig_settle(&r));
     rig_commit(&r);
-    assert_true(wait_for(&r, "users", has_rank_33, 1));
+    assert_true(rig_await_stored(&r, "users", has_rank_33, 1));
     rig_fini(&r);
 }
 
@@ -331,10 +297,11 @@ a_cascades_values_outlive_a_kill(void **state)
     struct rig r;
     rig_init(&r, *state);
     r.writeback = ING_WRITEBACK_FULL;
-    fill(&r);
+    world_fill(&r);
     rig_open(&r);
-    assert_true(rig_wait_ready(&r) && wait_for(&r, "users", "{\"cached.role_rank\": 10}", 1));
-    assert_true(wait_for(&r, "users", is_marked, 2));
+    assert_true(rig_wait_ready(&r) &&
+                rig_await_stored(&r, "users", "{\"cached.role_rank\": 10}", 1));
+    assert_true(rig_await_stored(&r, "users", is_marked, 2));
     rig_close(&r);
     /* From here on it may not write: what a kill behind the commit leaves. */
     lose_lease(&r);
@@ -342,10 +309,10 @@ a_cascades_values_outlive_a_kill(void **state)
     world_role(&r, 1, 33, true);
     assert_true(rig_settle(&r));
     rig_commit(&r);
-    assert_int_equal(count(&r, "users", has_rank_33), 0);
+    assert_int_equal(rig_count_stored(&r, "users", has_rank_33), 0);
     rig_close(&r);
     rig_open(&r);
-    assert_true(wait_for(&r, "users", has_rank_33, 1));
+    assert_true(rig_await_stored(&r, "users", has_rank_33, 1));
     /* Once paid, it is not owed any more. */
     assert_true(rig_settle(&r));
     rig_close(&r);
@@ -373,13 +340,13 @@ a_restart_goes_on_at_once(void **state)
         for (;;)
             pause();
     }
-    assert_true(wait_for(&r, "emotes", is_marked, 10));
+    assert_true(rig_await_stored(&r, "emotes", is_marked, 10));
     clock_sleep_us(1000000); /* its name is durable */
     must(kill(pid, SIGKILL) == 0 && waitpid(pid, NULL, 0) == pid);
     world_emote(&r, 3, "changed", 1);
     rig_open(&r);
     uint64_t began_us = clock_us();
-    assert_true(wait_for(&r, "emotes", is_marked, 10));
+    assert_true(rig_await_stored(&r, "emotes", is_marked, 10));
     assert_true(clock_us() - began_us < 7000000); /* a dead holder's lease lasts for 10 s */
     rig_fini(&r);
 }
@@ -395,25 +362,26 @@ the_newest_value_is_written_last(void **state)
     struct rig r;
     rig_init(&r, *state);
     r.writeback = ING_WRITEBACK_FULL;
-    fill(&r);
+    world_fill(&r);
     rig_open(&r);
-    assert_true(rig_wait_ready(&r) && wait_for(&r, "users", "{\"cached.role_rank\": 10}", 1));
-    assert_true(wait_for(&r, "users", is_marked, 2));
+    assert_true(rig_wait_ready(&r) &&
+                rig_await_stored(&r, "users", "{\"cached.role_rank\": 10}", 1));
+    assert_true(rig_await_stored(&r, "users", is_marked, 2));
     lose_lease(&r);
     clock_sleep_us(4500000); /* noticed by now: until the other one is dead, lists wait */
     world_role(&r, 1, 33, true);
     assert_true(rig_settle(&r));
     rig_commit(&r);
-    assert_int_equal(count(&r, "users", has_rank_33), 0);
+    assert_int_equal(rig_count_stored(&r, "users", has_rank_33), 0);
     world_role(&r, 1, 10, true);
     assert_true(rig_settle(&r));
     rig_commit(&r);
     /* The mark of the role comes behind the values of its users. */
-    assert_true(wait_for(&r, "roles", "{\"applied_rank\": 10}", 1));
+    assert_true(rig_await_stored(&r, "roles", "{\"applied_rank\": 10}", 1));
     for (int i = 0; i < 1000 && rig_status(&r, "writeback_queue") > 0; i++)
         clock_sleep_us(20000);
     clock_sleep_us(2000000);
-    assert_int_equal(count(&r, "users", "{\"cached.role_rank\": 10}"), 1);
+    assert_int_equal(rig_count_stored(&r, "users", "{\"cached.role_rank\": 10}"), 1);
     rig_fini(&r);
 }
 
@@ -426,15 +394,15 @@ a_dead_holders_transaction_is_ended(void **state)
     r.writeback = ING_WRITEBACK_FULL;
     world_emotes(&r, 0, 10);
     rig_open(&r);
-    assert_true(rig_wait_ready(&r) && wait_for(&r, "emotes", is_marked, 10));
+    assert_true(rig_wait_ready(&r) && rig_await_stored(&r, "emotes", is_marked, 10));
     mongoc_client_session_t *dead = hold_lease(&r);
     world_emote(&r, 3, "changed", 1);
     uint64_t began_us = clock_us();
-    assert_true(wait_for(&r, "emotes", is_marked, 9));
-    assert_true(wait_for(&r, "tailfin_lease", "{\"holder\": {\"$ne\": \"someone\"}}", 1));
+    assert_true(rig_await_stored(&r, "emotes", is_marked, 9));
+    assert_true(rig_await_stored(&r, "tailfin_lease", "{\"holder\": {\"$ne\": \"someone\"}}", 1));
     assert_true(clock_us() - began_us < 25000000);
     mongoc_client_session_destroy(dead);
-    assert_true(wait_for(&r, "emotes", is_marked, 10));
+    assert_true(rig_await_stored(&r, "emotes", is_marked, 10));
     rig_fini(&r);
 }
 

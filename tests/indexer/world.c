@@ -353,3 +353,15 @@ world_change(struct rig *r, struct rng *rng)
         break;
     }
 }
+
+void
+world_fill(struct rig *r)
+{
+    world_emotes(r, 0, 300);
+    world_role(r, 1, 10, true);
+    world_set(r, 1, 5, 3);
+    world_user(r, 1, 1, "one");
+    world_user(r, 2, 0, "two");
+    world_edge(r, 'u', 1, 'r', 1);
+    world_edge(r, 'r', 1, 'b', 1);
+}

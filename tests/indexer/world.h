@@ -38,4 +38,7 @@ void world_emotes(struct rig *r, unsigned first, unsigned n);
 /* One random change among small numbers of everything. */
 void world_change(struct rig *r, struct rng *rng);
 
+/* Some of each kind: 300 emotes, two users of whom one has a set and, by an edge, a role. */
+void world_fill(struct rig *r);
+
 #endif

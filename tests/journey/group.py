@@ -138,10 +138,7 @@ def run(program):
     with Scratch() as scratch, Mongo(scratch + '/mongodb') as mongo:
         shell = seventv.Shell(ROOT, mongo.uri, 'journey')
         application = seventv.Application(shell, rng)
-        application.insert('roles', [application.new('roles') for _ in range(8)])
-        role = application.ids['roles'][0]
-        for _ in range(0, n, 1000):
-            application.insert('users', [application.new('users') for _ in range(1000)])
+        role = application.fill_users(8, n)
         server = Tailfin(program, scratch + '/index', '--mongodb-uri', mongo.uri, '--writeback', writeback)
         server.start(timeout=300)
         check_priorities(server)

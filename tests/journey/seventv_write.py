@@ -292,6 +292,13 @@ class Application(Documents):
             self.insert('entitlement_edges', [{'_id': e} for e in edges])
             self.edges += edges
 
+    def fill_users(self, n_roles, n):
+        """Some roles, and n users to the next thousand; the id of the first role."""
+        self.insert('roles', [self.new('roles') for _ in range(n_roles)])
+        for _ in range(0, n, 1000):
+            self.insert('users', [self.new('users') for _ in range(1000)])
+        return self.ids['roles'][0]
+
     # operations
 
     def edge(self):
