@@ -101,7 +101,7 @@ http_conn_start(struct http_conn *c, struct http_loop *l)
     c->writer.data = c;
     ev_timer_init(&c->resume, on_resume, 0, 0);
     c->resume.data = c;
-    c->read_us = clock_us();
+    c->wait_us = clock_us();
     if (c->is_refused)
         http_conn_refuse(c, 503, "too many connections are open");
     http_conn_turn(c);
@@ -177,8 +177,10 @@ void
 http_conn_signal(struct http_conn *c, struct http_exchange *x, unsigned signals)
 {
     must(c->magic == HTTP_CONN_MAGIC && x->conn == c);
-    if (signals & HTTP_SIGNAL_IN)
+    if (signals & HTTP_SIGNAL_IN) {
         c->is_paused = false;
+        c->wait_us = clock_us();
+    }
     /* A holder that begins a stream and ends it at once is seen as both together. */
     if (signals & (HTTP_SIGNAL_OUT | HTTP_SIGNAL_FINAL)) {
         x->is_stream_known = x->stream != NULL;
@@ -202,11 +204,11 @@ set_deadline(struct http_conn *c)
     if (c->is_blocked)
         until = c->write_us + o->slow_us;
     else if (c->state == HTTP_READ_BODY && !c->is_paused)
-        until = c->read_us + o->slow_us;
+        until = c->wait_us + o->slow_us;
     else if (c->state == HTTP_READ_HEADER && c->begin_us > 0 && c->n_open < HTTP_PIPELINE_MAX)
         until = c->begin_us + o->slow_us;
     else if (c->n_open == 0)
-        until = c->read_us + o->idle_us;
+        until = c->wait_us + o->idle_us;
     c->deadline_us = until;
 }
 
@@ -234,7 +236,7 @@ receive(struct http_conn *c, struct span *fresh)
 {
     ssize_t n = recv(c->fd, c->loop->scratch, HTTP_SCRATCH_BYTES, 0);
     if (n > 0) {
-        c->read_us = clock_us();
+        c->wait_us = clock_us();
         *fresh = span_of(c->loop->scratch, (size_t)n);
         return true;
     }

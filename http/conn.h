@@ -41,7 +41,7 @@ struct http_conn {
     size_t n_inflated;            /* bytes decoded in this turn */
     struct ev_timer resume;       /* ends a pause that a body made for the loop's sake */
     bool is_paused;               /* a streamed body's buffer is full, or resume will tell */
-    uint64_t read_us;             /* when bytes came last */
+    uint64_t wait_us;             /* bytes came last, or it became the client's turn again */
     uint64_t begin_us;            /* when the first byte of a header came; 0: none yet */
 
     /* writing */

@@ -294,7 +294,7 @@ read_head(struct http_conn *c, struct span *in)
     if (in->n == 0 || (in->n == 1 && in->p[0] == '\r') || !may_begin_another(c))
         return false;
     if (c->begin_us == 0)
-        c->begin_us = c->read_us;
+        c->begin_us = c->wait_us;
     size_t max = c->loop->options->header_bytes_max;
     struct http_refusal no = {0};
     size_t n = http_strict_end(*in, &c->n_scanned, &no);

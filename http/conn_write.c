@@ -97,6 +97,9 @@ finish_sent(struct http_conn *c)
         http_exchange_recycle(x);
         has_finished = true;
     }
+    /* The time that answers took is not the client's silence. */
+    if (has_finished)
+        c->wait_us = clock_us();
     return has_finished;
 }
 

@@ -163,6 +163,10 @@ test_slow_handler_is_waited_for(void **state)
     wire_open(&w, *state);
     wire_get(&w, "/late?us=1500000");
     assert_string_equal(wire_expect(&w, 200), "late us=1500000");
+    /* Nor does it make the connection an idle one. */
+    clock_sleep_us(IDLE_US / 3);
+    wire_get(&w, "/noop");
+    wire_expect(&w, 200);
     wire_close(&w);
 }
 

@@ -11,6 +11,7 @@
 
 #include "base/clock.h"
 #include "http/gzip.h"
+#include "http/stream.h"
 
 #include "rig.h"
 
@@ -172,6 +173,15 @@ test_import_with_continue(void **state)
     wire_close(&w);
 }
 
+static void
+begin_import_held(struct wire *w, size_t n)
+{
+    char head[200];
+    (void)snprintf(head, sizeof head,
+                   "POST /import-held HTTP/1.1\r\nHost: a\r\nContent-Length: %zu\r\n\r\n", n);
+    wire_puts(w, head);
+}
+
 /* While the reader does not read, the server takes its buffers' worth and no more. */
 static void
 test_import_backpressure(void **state)
@@ -181,10 +191,7 @@ test_import_backpressure(void **state)
     struct wire w;
     wire_open(&w, r);
     atomic_store(&r->may_read, false);
-    char head[200];
-    (void)snprintf(head, sizeof head,
-                   "POST /import-held HTTP/1.1\r\nHost: a\r\nContent-Length: %zu\r\n\r\n", text.n);
-    wire_puts(&w, head);
+    begin_import_held(&w, text.n);
     size_t sent = 0;
     for (int idle = 0; idle < 20;) {
         ssize_t n = send(w.fd, text.p + sent, text.n - sent, MSG_DONTWAIT | MSG_NOSIGNAL);
@@ -197,6 +204,26 @@ test_import_backpressure(void **state)
     clock_sleep_us(SLOW_US * 3 / 2);
     atomic_store(&r->may_read, true);
     wire_send(&w, text.p + sent, text.n - sent);
+    expect_import(&w, buf_span(&text));
+    wire_close(&w);
+    buf_fini(&text);
+}
+
+/* A pause that the server made is not counted as the client's silence once it is over. */
+static void
+test_import_goes_on_after_pause(void **state)
+{
+    struct rig *r = *state;
+    struct buf text = text_of(2 * HTTP_STREAM_MAX);
+    struct wire w;
+    wire_open(&w, r);
+    atomic_store(&r->may_read, false);
+    begin_import_held(&w, text.n);
+    wire_send(&w, text.p, HTTP_STREAM_MAX);
+    clock_sleep_us(SLOW_US * 3 / 2);
+    atomic_store(&r->may_read, true);
+    clock_sleep_us(SLOW_US / 2);
+    wire_send(&w, text.p + HTTP_STREAM_MAX, text.n - HTTP_STREAM_MAX);
     expect_import(&w, buf_span(&text));
     wire_close(&w);
     buf_fini(&text);
@@ -404,6 +431,7 @@ main(void)
         cmocka_unit_test(test_import_of_broken_chunks),
         cmocka_unit_test(test_import_with_continue),
         cmocka_unit_test(test_import_backpressure),
+        cmocka_unit_test(test_import_goes_on_after_pause),
         cmocka_unit_test(test_import_refused_unread),
         cmocka_unit_test(test_import_from_client_that_leaves),
         cmocka_unit_test(test_import_from_slow_client),
