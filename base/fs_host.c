@@ -13,6 +13,8 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
+enum { WRITE_BYTES = 1 << 16 };
+
 struct host {
     struct fs fs;
     int dir_fd;
@@ -124,12 +126,16 @@ host_open_append(struct fs *fs, const char *name, struct fs_file **out, struct e
     return open_file(fs, name, 0, out, err);
 }
 
+/*
+ * In pieces: the host copies what one call writes in steps of megabytes, and a
+ * processor that does so runs nothing else for milliseconds.
+ */
 static enum rc
 host_append(struct fs_file *file, struct span bytes, struct err *err)
 {
     struct host_file *f = file_of(file);
     while (bytes.n > 0) {
-        ssize_t n = write(f->fd, bytes.p, bytes.n);
+        ssize_t n = write(f->fd, bytes.p, bytes.n < WRITE_BYTES ? bytes.n : WRITE_BYTES);
         if (n < 0 && errno == EINTR)
             continue;
         if (n < 0)
