@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include "base/clock.h"
+#include "base/thread.h"
 
 #include "http/caller.h"
 #include "http/conn.h"
@@ -293,6 +294,7 @@ http_loop_run(void *arg)
     struct http_loop *l = arg;
     must(l->magic == HTTP_LOOP_MAGIC);
     l->thread = pthread_self();
+    thread_answer();
     atomic_store_explicit(&l->is_running, true, memory_order_release);
     ev_run(l->ev, 0);
     close_down(l);
