@@ -45,6 +45,9 @@ struct chunk {
  */
 static const struct ing_scan_share slice = {
     .max_docs = 2000, .max_bytes = 2 << 20, .wait_us = 20000};
+/* Beside an index that serves: what wants the processor meanwhile waits for no more than this. */
+static const struct ing_scan_share slice_beside = {
+    .max_docs = 600, .max_bytes = 2 << 20, .wait_us = 20000};
 
 /* ---- relations ---- */
 
@@ -575,7 +578,8 @@ ing_apply_slice(struct ing_mongo *m, struct ing_feed *f, struct err *err)
         return rc;
     if (!f->scan)
         f->scan = open_scan(m, f);
-    rc = ing_scan_take(f->scan, &slice, take_scanned, &c, &taken, err);
+    rc = ing_scan_take(f->scan, atomic_load(&m->is_ready) ? &slice_beside : &slice, take_scanned,
+                       &c, &taken, err);
     if (rc)
         ing_scan_stop(f);
     if (rc || (taken.n == 0 && !taken.is_end)) {

@@ -29,9 +29,10 @@
 #include "indexer/stats.h"
 
 enum {
-    USERS_PER_ROUND = 2000, /* of cascades: keeps other changes fresh */
-    REPLY_DOCS = 500,       /* of the server, when it is well */
-    WORK_PER_REST = 3,      /* of a scan beside an index that serves */
+    USERS_PER_ROUND = 500,  /* of cascades: keeps other changes fresh */
+    REPLY_DOCS = 250,       /* of the server, when it is well */
+    REST_PERCENT = 125,     /* of the time that scans and cascades took, beside an index that serves */
+
     IDLE_WAIT_US = 1000000,
     HURRY_DOCS = 100,
     HURRY_EVERY_US = 4000,
@@ -44,7 +45,8 @@ static void take(struct ing_mongo *m, struct ing_round *r);
 static void begin_rebuilds(struct ing_mongo *m, const struct ing_round *r);
 static bool apply(struct ing_mongo *m, struct ing_round *r);
 static bool apply_stage(struct ing_mongo *m, struct ing_round *r, unsigned stage);
-static bool scan(struct ing_mongo *m);
+static bool scan(struct ing_mongo *m, struct ing_round *r);
+static void rest(struct ing_mongo *m, const struct ing_round *r);
 static void save(struct ing_mongo *m, const struct ing_round *r);
 static bool go_on_after(struct ing_mongo *m, const char *what, const struct err *err,
                         unsigned n_tries);
@@ -63,7 +65,8 @@ apply_main(void *arg)
         take(m, &round);
         ing_debts_settle(m);
         begin_rebuilds(m, &round);
-        is_open = apply(m, &round) && scan(m);
+        is_open = apply(m, &round) && scan(m, &round);
+        rest(m, &round);
         if (is_open && ing_rebuild_may_finish(m, &round))
             ing_rebuild_finish(m);
         if (is_open)
@@ -118,6 +121,8 @@ take(struct ing_mongo *m, struct ing_round *r)
                    &r->dirty);
     r->taken_wall_us = clock_wall_us();
     r->taken_us = clock_us();
+    r->is_resting = r->taken_us < m->rest_until_us;
+    r->long_work_us = 0;
     if (r->dirty.time_s > m->resume.read_s ||
         (r->dirty.time_s == m->resume.read_s && r->dirty.time_i > m->resume.read_i)) {
         /* Reads from now on show at least this. */
@@ -173,10 +178,14 @@ apply(struct ing_mongo *m, struct ing_round *r)
         return false;
     if (m->resume.n_cascades && ing_await_submitted(m))
         return false;
-    ing_cascades_touch_users(m, r, USERS_PER_ROUND);
+    uint64_t begin_us = clock_us();
+    bool has_cascades = m->resume.n_cascades > 0 && !r->is_resting;
+    if (has_cascades)
+        ing_cascades_touch_users(m, r, USERS_PER_ROUND);
     if (!apply_stage(m, r, ING_STAGE_DERIVED))
         return false;
     ing_cascades_done(m);
+    r->long_work_us += has_cascades ? clock_us() - begin_us : 0;
     return true;
 }
 
@@ -214,19 +223,15 @@ apply_stage(struct ing_mongo *m, struct ing_round *r, unsigned stage)
     return is_open;
 }
 
-/*
- * A slice of each, so that changes never wait long for a scan. Beside an index
- * that serves, the scan rests a part of the time: a machine that is used up
- * has searches wait, whatever their priority.
- */
+/* A slice of each, so that changes never wait long for a scan. */
 static bool
-scan(struct ing_mongo *m)
+scan(struct ing_mongo *m, struct ing_round *r)
 {
     struct ing_feed *feeds[ING_SCANS];
     struct err err;
-    uint64_t begin_us = clock_us();
-    if (begin_us < m->rest_until_us)
+    if (r->is_resting)
         return true;
+    uint64_t begin_us = clock_us();
     unsigned n = ing_scans_next(m, feeds), n_tries = 0;
     for (unsigned i = 0; i < n;) {
         if (ing_apply_slice(m, feeds[i], &err) == RC_OK) {
@@ -239,9 +244,20 @@ scan(struct ing_mongo *m)
         if (!go_on_after(m, "scanning", &err, n_tries++))
             return false;
     }
-    if (n > 0 && atomic_load(&m->is_ready))
-        m->rest_until_us = clock_us() + (clock_us() - begin_us) / WORK_PER_REST;
+    r->long_work_us += n > 0 ? clock_us() - begin_us : 0;
+    atomic_store(&m->is_scanning, n > 0 && atomic_load(&m->is_ready));
     return true;
+}
+
+/*
+ * Beside an index that serves, what takes long rests a part of the time: a
+ * machine that is used up has searches wait, whatever their priority.
+ */
+static void
+rest(struct ing_mongo *m, const struct ing_round *r)
+{
+    if (r->long_work_us && atomic_load(&m->is_ready))
+        m->rest_until_us = clock_us() + r->long_work_us * REST_PERCENT / 100;
 }
 
 struct freshness { /* of the oldest change of a round; freed when it was seen */

@@ -81,6 +81,8 @@ struct ing_round { /* one pass of the apply thread */
         size_t n, cap_ids, cap_ops;
     } work[ING_FEEDS_MAX];
     uint64_t taken_wall_us, taken_us;
+    bool is_resting;       /* scans and cascades wait */
+    uint64_t long_work_us; /* that they took */
 };
 
 enum { ING_CASCADES_SHOWN = 8 };
@@ -157,6 +159,7 @@ struct ing_mongo {
     uint64_t want_rebuild; /* bit per feed: asked for over the API */
     bool want_cancel;
     atomic_bool is_ready;
+    atomic_bool is_scanning; /* beside an index that serves */
     /*
      * The server did not answer while we stopped: closing politely (killCursors,
      * endSessions) would wait for it again, so what is open is left to the
@@ -274,7 +277,7 @@ bool ing_rebuild_may_finish(struct ing_mongo *m, const struct ing_round *r);
 void ing_rebuild_finish(struct ing_mongo *m);
 /* Some time after a rebuild, when all of it is in files: gives its memory back. */
 void ing_rebuild_tidy(struct ing_mongo *m);
-/* The feeds whose turn it is to be scanned, side by side; how many. */
+/* The feeds whose turn it is to be scanned: one beside an index that serves, else side by side. */
 enum { ING_SCANS = 2 };
 unsigned ing_scans_next(const struct ing_mongo *m, struct ing_feed *out[ING_SCANS]);
 /* Stops reading ahead. */

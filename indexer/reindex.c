@@ -238,8 +238,8 @@ may_scan(const struct ing_mongo *m, const struct ing_feed *f)
 unsigned
 ing_scans_next(const struct ing_mongo *m, struct ing_feed *out[ING_SCANS])
 {
-    unsigned n = 0;
-    for (unsigned i = 0; i < m->n_feeds && n < ING_SCANS; i++) {
+    unsigned n = 0, max_n = atomic_load(&m->is_ready) ? 1 : ING_SCANS;
+    for (unsigned i = 0; i < m->n_feeds && n < max_n; i++) {
         if (is_scanning(&m->feeds[i]) && may_scan(m, &m->feeds[i]))
             out[n++] = &m->feeds[i];
     }

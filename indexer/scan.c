@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "base/map.h"
 #include "base/queue.h"
+#include "base/thread.h"
 
 enum { PARCEL_DOCS = 100, PARCEL_BYTES = 1 << 20, PARCELS = 24 };
 
@@ -121,6 +122,7 @@ scan_main(void *arg)
 {
     struct ing_scan *s = arg;
     (void)pthread_setname_np(pthread_self(), "mongo-scan"); /* for top and gdb only */
+    thread_step_back(THREAD_STEPS_FEED);
     struct ing_fetch fetch = {&s->client, s->from.collection, s->from.fields, NULL, NULL};
     mongoc_cursor_t *cursor = NULL;
     s->rc = begin(s);

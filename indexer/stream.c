@@ -12,8 +12,11 @@
 #include "indexer/event.h"
 #include "indexer/origin.h"
 
-/* ORIGIN_US: between looks for collections that were not there yet. */
-enum { AWAIT_MS = 500, EVENTS_PER_REPLY = 10000, ORIGIN_US = 5000000 };
+/*
+ * ORIGIN_US: between looks for collections that were not there yet. BESIDE_US: between replies
+ * beside a scan.
+ */
+enum { AWAIT_MS = 500, EVENTS_PER_REPLY = 10000, ORIGIN_US = 5000000, BESIDE_US = 25000 };
 
 struct stream {
     struct ing_mongo *m;
@@ -23,6 +26,8 @@ struct stream {
     struct buf key;
     unsigned n_tries;
     unsigned n_openings; /* of the stream since we opened it: more than 1 were the driver's own */
+    size_t n_left;       /* events of the last reply, not yet read */
+    uint64_t asked_us;   /* when that was asked for */
     bool is_invalidated;
     uint64_t origin_us; /* when the collections were last looked at */
     uint64_t awaited;   /* bit per feed: its rebuild was asked for, and may not have begun */
@@ -67,18 +72,38 @@ start_anew(struct stream *s, uint64_t rebuild, struct err *err)
 }
 
 static void
-count_opening(const mongoc_apm_command_started_t *command)
+note_asked(const mongoc_apm_command_started_t *command)
 {
     struct stream *s = mongoc_apm_command_started_get_context(command);
+    s->asked_us = clock_us();
     if (strcmp(mongoc_apm_command_started_get_command_name(command), "aggregate") == 0)
         s->n_openings++;
 }
 
+/* How many events a reply brings, to know when the next one will be asked for. */
 static void
-watch_openings(struct stream *s)
+note_reply(const mongoc_apm_command_succeeded_t *command)
+{
+    struct stream *s = mongoc_apm_command_succeeded_get_context(command);
+    const bson_t *reply = mongoc_apm_command_succeeded_get_reply(command);
+    static const char *const paths[] = {"cursor.nextBatch", "cursor.firstBatch"};
+    s->n_left = 0;
+    for (size_t i = 0; i < ARRAY_SIZE(paths); i++) {
+        bson_iter_t it, batch, event;
+        if (!bson_iter_init(&it, reply) || !bson_iter_find_descendant(&it, paths[i], &batch) ||
+            !bson_iter_recurse(&batch, &event))
+            continue;
+        while (bson_iter_next(&event))
+            s->n_left++;
+    }
+}
+
+static void
+watch_commands(struct stream *s)
 {
     mongoc_apm_callbacks_t *callbacks = mongoc_apm_callbacks_new();
-    mongoc_apm_set_command_started_cb(callbacks, count_opening);
+    mongoc_apm_set_command_started_cb(callbacks, note_asked);
+    mongoc_apm_set_command_succeeded_cb(callbacks, note_reply);
     (void)mongoc_client_set_apm_callbacks(s->client.client, callbacks, s); /* true for clients */
     mongoc_apm_callbacks_destroy(callbacks);
     s->n_openings = 0;
@@ -95,7 +120,7 @@ open_stream(struct stream *s)
 {
     uint32_t time_s, time_i;
     bson_t pipeline, opts = BSON_INITIALIZER;
-    watch_openings(s);
+    watch_commands(s);
     ing_event_pipeline(&pipeline);
     bson_append_int32(&opts, "maxAwaitTimeMS", -1, AWAIT_MS);
     bson_append_int32(&opts, "batchSize", -1, EVENTS_PER_REPLY);
@@ -204,6 +229,18 @@ is_origin_due(const struct stream *s)
     return known != all_feeds(s->m) && clock_us() > s->origin_us + ORIGIN_US;
 }
 
+/*
+ * A reply for every event costs MongoDB and us more than the events. Beside a
+ * scan, which takes what the machine has, they come some at a time.
+ */
+static void
+await_events(struct stream *s)
+{
+    uint64_t now_us = clock_us(), until_us = s->asked_us + BESIDE_US;
+    if (s->n_left == 0 && now_us < until_us && atomic_load(&s->m->is_scanning))
+        (void)ing_inbox_sleep(&s->m->inbox, until_us - now_us); /* the loop looks at closed */
+}
+
 /* Reads until closed (RC_STOPPED), an error, or the end of the stream (RC_HISTORY_LOST). */
 static enum rc
 read_events(struct stream *s, mongoc_change_stream_t *stream, struct err *err)
@@ -211,10 +248,12 @@ read_events(struct stream *s, mongoc_change_stream_t *stream, struct err *err)
     const bson_t *doc;
     bson_error_t error;
     while (!ing_inbox_is_closed(&s->m->inbox)) {
+        await_events(s);
         bool has_event = mongoc_change_stream_next(stream, &doc);
         if (s->n_openings > 1) /* by token: see open_stream */
             return err_set(err, RC_UNREACHABLE, "the driver opened the change stream again");
         if (has_event) {
+            s->n_left -= s->n_left > 0;
             struct ing_change event;
             ing_event_read(doc, &event);
             s->is_invalidated = event.kind == ING_EVENT_INVALIDATE;
