@@ -12,13 +12,11 @@ from tailfin import ROOT, Mongo, Scratch, Tailfin, check, main, scale, seed
 
 ROUNDS = 3
 SHARE_OF_MAX = 1 / 3
+LOOK_S = .1  # between looks at how far it is
 
 
 def search(server, connection):
     server.search('users', 'kappa', connection, query_by='twitch_names', sort_by='role_rank:desc')
-
-
-LOOK_S = .1
 
 
 def max_per_s(server, seconds=3):
