@@ -31,8 +31,7 @@
 enum {
     USERS_PER_ROUND = 500,  /* of cascades: keeps other changes fresh */
     REPLY_DOCS = 250,       /* of the server, when it is well */
-    REST_PERCENT = 125,     /* of the time that scans and cascades took, beside an index that serves */
-
+    REST_PERCENT = 125,     /* of what scans and cascades took, beside an index that serves */
     IDLE_WAIT_US = 1000000,
     HURRY_DOCS = 100,
     HURRY_EVERY_US = 4000,

@@ -146,7 +146,7 @@ struct ing_mongo {
     uint64_t loaded_us; /* when a rebuild was finished; 0: what it took was given back */
     size_t chunk_docs;         /* of a fetch; shrinks after time-outs */
     size_t reply_docs;         /* of a scan, likewise */
-    uint64_t rest_until_us;    /* scans go on then */
+    uint64_t rest_until_us;    /* scans and cascades go on then */
     bool has_moved;            /* the position, since it was last submitted */
     uint64_t saved_us, hurried_us; /* when the position was last submitted, and with a hurry */
     uint32_t scan_end_s, scan_end_i; /* operation time behind the last scan */
