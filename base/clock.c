@@ -30,6 +30,12 @@ clock_boot_us(void)
     return read_clock(CLOCK_BOOTTIME);
 }
 
+uint64_t
+clock_thread_us(void)
+{
+    return read_clock(CLOCK_THREAD_CPUTIME_ID);
+}
+
 void
 clock_sleep_us(uint64_t us)
 {

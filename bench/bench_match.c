@@ -200,7 +200,7 @@ ask(struct bench *b, const struct kind *k, uint64_t *n_hits)
                            .is_exhaustive = true,
                            .prioritize_exact_match = true,
                            .prioritize_token_position = k->has_position,
-                           .deadline_us = UINT64_MAX};
+                           .deadline = QRY_DEADLINE_NONE};
     for (uint32_t v = 0; v < b->collection->n_views; v++)
         words[v] = b->collection->views[v].live;
     uint64_t begin = clock_us();

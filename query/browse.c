@@ -6,8 +6,6 @@
  */
 #include "query/browse.h"
 
-#include "base/clock.h"
-
 #include "query/words.h"
 
 enum { CLOCK_EVERY = 1 << 10 }; /* words, or documents along a permutation */
@@ -27,7 +25,7 @@ is_late(struct walk *w)
 {
     if (++w->n_ticks % CLOCK_EVERY)
         return false;
-    return clock_us() > w->plan->search.deadline_us;
+    return qry_deadline_is_over(&w->plan->search.deadline);
 }
 
 static uint64_t

@@ -54,10 +54,10 @@ void qry_workers_give(struct qry *q, struct http_exchange *x, enum qry_job_kind 
 
 /*
  * Answers a search or a multi_search. False: the slice ended first; the
- * exchange is untouched. With slice_end_us UINT64_MAX always true.
+ * exchange is untouched. With an endless slice always true.
  */
 bool qry_http_search(struct qry_ctx *ctx, struct http_exchange *x, bool is_multi,
-                     uint64_t slice_end_us);
+                     struct qry_slice slice);
 /* Appends the answer to what was gathered; *ask has snapshot and times. As qry_search_run. */
 MUST_USE enum rc qry_http_run(struct qry_ctx *ctx, const struct qry_gathered *g,
                               struct qry_ask *ask, struct buf *out, struct err *err);

@@ -7,7 +7,6 @@
 
 #include <math.h>
 
-#include "base/clock.h"
 #include "base/json.h"
 #include "base/map.h"
 
@@ -243,7 +242,7 @@ is_late(struct tally *t)
 {
     if (++t->n_ticks % CLOCK_EVERY)
         return false;
-    return clock_us() > t->plan->search.deadline_us;
+    return qry_deadline_is_over(&t->plan->search.deadline);
 }
 
 static enum rc

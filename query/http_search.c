@@ -104,7 +104,7 @@ qry_http_run(struct qry_ctx *ctx, const struct qry_gathered *g, struct qry_ask *
 }
 
 bool
-qry_http_search(struct qry_ctx *ctx, struct http_exchange *x, bool is_multi, uint64_t slice_end_us)
+qry_http_search(struct qry_ctx *ctx, struct http_exchange *x, bool is_multi, struct qry_slice slice)
 {
     struct err err = {0};
     struct buf out = {0};
@@ -112,7 +112,7 @@ qry_http_search(struct qry_ctx *ctx, struct http_exchange *x, bool is_multi, uin
     struct qry_ask ask = {
         .snapshot = qry_ctx_begin(ctx),
         .begin_us = http_exchange_begin_us(x),
-        .slice_end_us = slice_end_us,
+        .slice = slice,
     };
 
     buf_reserve(&out, ANSWER_BYTES);

@@ -9,8 +9,6 @@
  */
 #include "query/matching.h"
 
-#include "base/clock.h"
-
 static void prepare_run(struct qry_run *r, const struct qry_docset *docs);
 static bool run_passes(struct qry_run *r);
 static bool run_main(struct qry_run *r);
@@ -211,7 +209,7 @@ make_match(struct qry_run *r)
 bool
 qry_run_is_late(struct qry_run *r)
 {
-    r->is_late = r->is_late || clock_us() >= r->s->deadline_us;
+    r->is_late = r->is_late || qry_deadline_is_over(&r->s->deadline);
     return r->is_late;
 }
 

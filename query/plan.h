@@ -83,7 +83,7 @@ struct qry_parse { /* what parsing a request needs */
 };
 
 /*
- * Everything but search.deadline_us. RC_INVALID, RC_ABSENT (a field), RC_UNPROCESSABLE
+ * Everything but search.deadline. RC_INVALID, RC_ABSENT (a field), RC_UNPROCESSABLE
  * (per_page) with a sentence.
  */
 MUST_USE enum rc qry_plan_parse(const struct qry_parse *in, struct qry_plan *out);

@@ -122,7 +122,7 @@ qry_replay_builtin(const struct qry_replay *r, struct qry_ctx *ctx, struct buf *
                    struct err *err)
 {
     struct qry_ask ask = {
-        .snapshot = qry_ctx_begin(ctx), .begin_us = clock_us(), .slice_end_us = UINT64_MAX};
+        .snapshot = qry_ctx_begin(ctx), .begin_us = clock_us(), .slice = QRY_SLICE_ENDLESS};
     struct qry_gathered gathered = {0};
     enum rc rc = r->asked.is_post ? read_multi(r, &ctx->arena, &gathered, err)
                                   : read_single(r, &ctx->arena, &gathered);

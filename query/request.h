@@ -11,6 +11,8 @@
 #include "index/index.h"
 #include "tokenizer/tokenizer.h"
 
+#include "query/deadline.h"
+
 enum qry_infix { QRY_INFIX_OFF, QRY_INFIX_ALWAYS, QRY_INFIX_FALLBACK };
 enum qry_drop_mode { QRY_DROP_RIGHT_TO_LEFT, QRY_DROP_LEFT_TO_RIGHT, QRY_DROP_BOTH_SIDES };
 enum qry_split_join { QRY_SPLIT_JOIN_OFF, QRY_SPLIT_JOIN_FALLBACK, QRY_SPLIT_JOIN_ALWAYS };
@@ -81,8 +83,8 @@ struct qry_search {
     struct qry_sort sorts[QRY_SORTS_MAX + 1]; /* with the implied ones of 7.1 */
     uint32_t n_sorts;
 
-    bool has_group;            /* typo and drop thresholds then count groups */
-    uint64_t deadline_us; /* clock_us at which to stop (search_cutoff_ms or the loop's slice) */
+    bool has_group; /* typo and drop thresholds then count groups */
+    struct qry_deadline deadline;
 };
 
 #endif

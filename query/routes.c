@@ -34,14 +34,14 @@ handle(struct qry *q, struct qry_ctx *ctx, struct http_exchange *x, enum qry_job
         return;
     }
     uint32_t forecast = qry_forecast_kind(r);
-    uint64_t begin_us = clock_us(), slice_us = q->options.slice_us;
-    bool is_short = qry_forecast_us(&q->forecast, forecast) <= slice_us;
+    struct qry_slice slice = qry_slice_begin(q->options.slice_us);
+    bool is_short = qry_forecast_us(&q->forecast, forecast) <= slice.length_us;
     bool is_done = false;
 
     if (is_short && r->body.n <= LOOP_BODY_MAX)
-        is_done = qry_http_search(ctx, x, is_multi, begin_us + slice_us);
+        is_done = qry_http_search(ctx, x, is_multi, slice);
     if (is_done)
-        qry_forecast_learn(&q->forecast, forecast, clock_us() - begin_us);
+        qry_forecast_learn(&q->forecast, forecast, clock_us() - slice.begin_us);
     else
         qry_workers_give(q, x, kind, forecast);
 }

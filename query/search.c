@@ -92,14 +92,25 @@ run_fini(struct run *r)
     buf_fini(&r->facets);
 }
 
+static uint64_t
+cutoff_us(const struct run *r)
+{
+    return r->ask->begin_us + r->plan.cutoff_ms * 1000;
+}
+
+static bool
+is_past_cutoff(const struct run *r)
+{
+    return clock_us() >= cutoff_us(r);
+}
+
 /* Whose time was over: the request's, or just this thread's? */
 static enum rc
 not_in_time(const struct run *r, enum rc rc)
 {
     if (rc != RC_CUTOFF)
         return rc;
-    uint64_t cutoff_us = r->ask->begin_us + r->plan.cutoff_ms * 1000;
-    return r->ask->slice_end_us < cutoff_us && clock_us() < cutoff_us ? QRY_UNFINISHED : rc;
+    return is_past_cutoff(r) ? rc : QRY_UNFINISHED;
 }
 
 /* ---- find_collection, parse ---- */
@@ -134,9 +145,7 @@ parse(struct run *r)
     enum rc rc = qry_plan_parse(&in, &r->plan);
     if (rc != RC_OK)
         return rc;
-    uint64_t cutoff_us = r->ask->begin_us + r->plan.cutoff_ms * 1000;
-    uint64_t slice_us = r->ask->slice_end_us;
-    r->plan.search.deadline_us = slice_us < cutoff_us ? slice_us : cutoff_us;
+    r->plan.search.deadline = (struct qry_deadline){cutoff_us(r), r->ask->slice};
     if (r->plan.cutoff_ms == 0)
         return err_set(r->err, RC_CUTOFF, "the search took too long");
     return RC_OK;
@@ -243,8 +252,7 @@ collect(struct run *r)
         rc = qry_browse_run(&r->plan, &r->docs, &r->collector, r->err);
     else
         rc = qry_match_run(s, &r->docs, &sink, r->arena, &r->match, r->err);
-    bool is_own_cutoff = rc == RC_CUTOFF && r->ask->slice_end_us > s->deadline_us;
-    if (!is_own_cutoff || r->collector.n_found == 0)
+    if (rc != RC_CUTOFF || !is_past_cutoff(r) || r->collector.n_found == 0)
         return rc;
     r->is_cut_off = true; /* a part is better than nothing */
     return RC_OK;
@@ -277,7 +285,7 @@ count_facets(struct run *r)
 
     add_pins_to_facets(r);
     if (r->is_cut_off)
-        r->plan.search.deadline_us = UINT64_MAX;
+        r->plan.search.deadline = QRY_DEADLINE_NONE;
     if (r->plan.n_facets == 0)
         buf_puts(&r->facets, "[]");
     else

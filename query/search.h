@@ -5,14 +5,15 @@
 #define TAILFIN_QUERY_SEARCH_H
 
 #include "query/ctx.h"
+#include "query/deadline.h"
 #include "query/params.h"
 
 struct qry_ask {
     const struct idx_snapshot *snapshot;
     struct span collection;
     const struct qry_params *params;
-    uint64_t begin_us;     /* when the request began */
-    uint64_t slice_end_us; /* when the thread must have it off its hands; UINT64_MAX: never */
+    uint64_t begin_us;      /* when the request began */
+    struct qry_slice slice; /* what the thread can give it */
 };
 
 /* Returned when the slice ended first: nothing was written; ask again with more time. */

@@ -14,8 +14,9 @@ run_job(struct qry_worker *w, const struct qry_job *job)
     switch (job->kind) {
     case QRY_JOB_SEARCH:
     case QRY_JOB_MULTI:
-        /* True: there is no slice. */
-        (void)qry_http_search(&w->ctx, job->exchange, job->kind == QRY_JOB_MULTI, UINT64_MAX);
+        /* True: the slice never ends. */
+        (void)qry_http_search(&w->ctx, job->exchange, job->kind == QRY_JOB_MULTI,
+                              QRY_SLICE_ENDLESS);
         break;
     case QRY_JOB_EXPORT:
         if (w->qry->forward && !qry_export_is_internal(job->exchange))

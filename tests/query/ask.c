@@ -97,7 +97,7 @@ ask(struct ask *a, const char *query_string)
         .collection = SPAN_LIT("c"),
         .params = &params,
         .begin_us = clock_us(),
-        .slice_end_us = UINT64_MAX,
+        .slice = QRY_SLICE_ENDLESS,
     };
     const struct http_param *list = http_params(span_str(query_string), &a->ctx.arena, &n);
 

@@ -255,7 +255,7 @@ corpus_request(struct corpus *c, struct arena *arena, struct qry_search *out)
 {
     struct qry_search *s = out;
 
-    *s = (struct qry_search){.q = corpus_query(c, arena), .deadline_us = UINT64_MAX};
+    *s = (struct qry_search){.q = corpus_query(c, arena), .deadline = QRY_DEADLINE_NONE};
     set_fields(c, arena, s);
     s->min_len_1typo = below(c, 4) ? 4 : below(c, 7);
     s->min_len_2typo = below(c, 4) ? 7 : s->min_len_1typo + below(c, 4);

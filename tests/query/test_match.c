@@ -136,7 +136,7 @@ test_deadline(void **state)
     s.q = buf_span(&q);
     s.is_exhaustive = true;
     uint64_t begin_us = clock_us();
-    s.deadline_us = begin_us + LIMIT_US;
+    s.deadline.cutoff_us = begin_us + LIMIT_US;
     assert_int_equal(corpus_ask(&c, &s, &arena, hits, &match), RC_CUTOFF);
     assert_true(clock_us() - begin_us < SLACK_US);
     fixture_end(c.fixture);

@@ -61,7 +61,7 @@ ask(const struct asked *a)
                            .prioritize_exact_match = true,
                            .prioritize_token_position = a->has_position,
                            .prioritize_num_matching_fields = true,
-                           .deadline_us = UINT64_MAX};
+                           .deadline = QRY_DEADLINE_NONE};
     assert_int_equal(s.collection->n_views, 1);
     words[0] = s.collection->views[0].live;
     assert_int_equal(qry_match_run(&s, &docs, &sink, &arena, &match, &err), RC_OK);
