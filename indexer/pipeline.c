@@ -29,9 +29,12 @@
 #include "indexer/stats.h"
 
 enum {
-    USERS_PER_ROUND = 500,  /* of cascades: keeps other changes fresh */
+    USERS_PER_ROUND = 150,  /* of cascades: keeps other changes fresh */
     REPLY_DOCS = 250,       /* of the server, when it is well */
-    REST_PERCENT = 125,     /* of what scans and cascades took, beside an index that serves */
+    /* Of what they took, beside an index that serves. Who asks for a reindex counts documents a
+     * second; cascades come unasked. */
+    SCAN_REST_PERCENT = 125,
+    CASCADE_REST_PERCENT = 250,
     IDLE_WAIT_US = 1000000,
     HURRY_DOCS = 100,
     HURRY_EVERY_US = 4000,
@@ -121,7 +124,7 @@ take(struct ing_mongo *m, struct ing_round *r)
     r->taken_wall_us = clock_wall_us();
     r->taken_us = clock_us();
     r->is_resting = r->taken_us < m->rest_until_us;
-    r->long_work_us = 0;
+    r->rest_us = 0;
     if (r->dirty.time_s > m->resume.read_s ||
         (r->dirty.time_s == m->resume.read_s && r->dirty.time_i > m->resume.read_i)) {
         /* Reads from now on show at least this. */
@@ -184,7 +187,7 @@ apply(struct ing_mongo *m, struct ing_round *r)
     if (!apply_stage(m, r, ING_STAGE_DERIVED))
         return false;
     ing_cascades_done(m);
-    r->long_work_us += has_cascades ? clock_us() - begin_us : 0;
+    r->rest_us += has_cascades ? (clock_us() - begin_us) * CASCADE_REST_PERCENT / 100 : 0;
     return true;
 }
 
@@ -243,7 +246,7 @@ scan(struct ing_mongo *m, struct ing_round *r)
         if (!go_on_after(m, "scanning", &err, n_tries++))
             return false;
     }
-    r->long_work_us += n > 0 ? clock_us() - begin_us : 0;
+    r->rest_us += n > 0 ? (clock_us() - begin_us) * SCAN_REST_PERCENT / 100 : 0;
     atomic_store(&m->is_scanning, n > 0 && atomic_load(&m->is_ready));
     return true;
 }
@@ -255,8 +258,8 @@ scan(struct ing_mongo *m, struct ing_round *r)
 static void
 rest(struct ing_mongo *m, const struct ing_round *r)
 {
-    if (r->long_work_us && atomic_load(&m->is_ready))
-        m->rest_until_us = clock_us() + r->long_work_us * REST_PERCENT / 100;
+    if (r->rest_us && atomic_load(&m->is_ready))
+        m->rest_until_us = clock_us() + r->rest_us;
 }
 
 struct freshness { /* of the oldest change of a round; freed when it was seen */

@@ -81,8 +81,8 @@ struct ing_round { /* one pass of the apply thread */
         size_t n, cap_ids, cap_ops;
     } work[ING_FEEDS_MAX];
     uint64_t taken_wall_us, taken_us;
-    bool is_resting;       /* scans and cascades wait */
-    uint64_t long_work_us; /* that they took */
+    bool is_resting;  /* scans and cascades wait */
+    uint64_t rest_us; /* what they did in this round is worth */
 };
 
 enum { ING_CASCADES_SHOWN = 8 };
