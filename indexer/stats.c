@@ -201,7 +201,7 @@ leave_token(struct ing_stats *s, struct ing_client *c, struct err *err)
     return rc;
 }
 
-/* Whether the tentative batch's token is there. is_inside: in the session's transaction. */
+/* is_inside: in the session's transaction; else what a majority has. */
 static enum rc
 find_token(struct ing_stats *s, struct ing_client *c, bool is_inside, bool *is_there,
            struct err *err)
@@ -231,6 +231,12 @@ find_token(struct ing_stats *s, struct ing_client *c, bool is_inside, bool *is_t
     bson_destroy(&opts);
     bson_destroy(filter);
     return rc;
+}
+
+enum rc
+ing_stats_find_token(struct ing_stats *s, struct ing_client *c, bool *is_there, struct err *err)
+{
+    return find_token(s, c, true, is_there, err);
 }
 
 /* ---- 2 and 4 ---- */
@@ -268,8 +274,8 @@ settle(struct ing_stats *s, bool counts)
 void
 ing_stats_end(struct ing_stats *s, enum ing_stats_end how)
 {
-    if (!s->tentative || s->is_unknown)
-        return; /* nothing was counted, or it is still to be found out */
+    if (!s->tentative)
+        return; /* nothing was counted */
     s->is_unknown = how == ING_STATS_UNKNOWN;
     s->unknown_us = clock_us();
     if (!s->is_unknown)
@@ -282,16 +288,7 @@ ing_stats_prepare(struct ing_stats *s, struct ing_client *c, const struct ing_st
 {
     struct ing_stats_rows rows = {0};
     struct buf text = {0};
-    bool is_there;
-    enum rc rc = RC_OK;
-    /*
-     * The beat before this wrote what every such transaction writes: one that
-     * was open still would have made it fail, so this snapshot tells.
-     */
-    if (s->tentative && (rc = find_token(s, c, true, &is_there, err)) == RC_OK)
-        settle(s, is_there);
-    if (rc == RC_OK)
-        rc = read_rows(c, items, &rows, err);
+    enum rc rc = read_rows(c, items, &rows, err);
     size_t n = rc == RC_OK ? ing_stats_rows_write(&rows, &text) : 0;
     if (n > 0) {
         s->tentative = ing_stats_batch_new(s, &text, n);
@@ -302,6 +299,12 @@ ing_stats_prepare(struct ing_stats *s, struct ing_client *c, const struct ing_st
     buf_fini(&text);
     ing_stats_rows_fini(&rows);
     return rc;
+}
+
+bool
+ing_stats_is_unknown(const struct ing_stats *s)
+{
+    return s->is_unknown;
 }
 
 void

@@ -44,6 +44,16 @@ enum ing_stats_end { ING_STATS_COMMITTED, ING_STATS_ABORTED, ING_STATS_UNKNOWN }
 void ing_stats_end(struct ing_stats *s, enum ing_stats_end how);
 
 /*
+ * A crash or a lost answer left it open whether a batch counts. To be settled
+ * before the next ing_stats_prepare: by ing_stats_end, as ing_stats_find_token
+ * tells from inside of a transaction that fails if that batch's is open still,
+ * and once it has committed. Write-back thread.
+ */
+bool ing_stats_is_unknown(const struct ing_stats *s);
+MUST_USE enum rc ing_stats_find_token(struct ing_stats *s, struct ing_client *c, bool *is_there,
+                                      struct err *err);
+
+/*
  * While this sidecar does not hold the lease: settles a batch whose end is not
  * known, once its transaction cannot be open any more. Write-back thread.
  */

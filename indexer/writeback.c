@@ -23,6 +23,7 @@ enum {
     ROOM_DOCS = 50000,  /* queued before the apply thread waits */
     SWEEP_DOCS = 10000, /* of a collection in one sweep */
     BULK_OPS = 500,
+    TRIES_MAX = 100,
 };
 
 /* ---- handing over ---- */
@@ -131,7 +132,8 @@ struct back { /* the thread's own */
     struct ing_lease lease;
     mongoc_transaction_opt_t *transaction;
     struct metrics_block *metrics;
-    int64_t event_s; /* of the list that is being written */
+    int64_t event_s;     /* of the list that is being written */
+    unsigned n_settling; /* tries, in a row */
 };
 
 /* {_id, updated_at: seen} -> {$set: {..., search_updated_at: max(now, seen + 1)}} */
@@ -179,44 +181,82 @@ run_bulk(struct ing_client *client, const struct ing_writeback_item *from,
     return is_ok ? RC_OK : ing_source_error(&error, "writing back", err);
 }
 
+/* Begins a transaction with the lease's beat; end_fenced follows whatever comes of it. */
+static enum rc
+begin_fenced(struct back *b, struct err *err)
+{
+    bson_error_t error;
+    enum rc rc = ing_client_session(&b->client, 0, 0, err);
+    if (!rc)
+        rc = ing_lease_prepare(&b->lease, &b->client, err);
+    if (!rc &&
+        !mongoc_client_session_start_transaction(b->client.session, b->transaction, &error))
+        rc = ing_source_error(&error, "starting a transaction", err);
+    return rc ? rc : ing_lease_beat(&b->lease, &b->client, err);
+}
+
+/* Commits if rc says that all went well. *how: what is known of it. */
+static enum rc
+end_fenced(struct back *b, enum rc rc, enum ing_stats_end *how, struct err *err)
+{
+    mongoc_client_session_t *session = b->client.session;
+    bson_error_t error;
+    *how = rc ? ING_STATS_ABORTED : ING_STATS_COMMITTED;
+    if (rc && session && mongoc_client_session_in_transaction(session)) {
+        (void)mongoc_client_session_abort_transaction(session, NULL); /* dies by itself else */
+    } else if (!rc && !mongoc_client_session_commit_transaction(session, NULL, &error)) {
+        rc = ing_source_error(&error, "committing a write-back", err);
+        *how = ING_STATS_UNKNOWN;
+    }
+    return rc;
+}
+
+/*
+ * If a crash or a lost answer left it open whether a batch of statistics counts:
+ * finds out. The beat writes what that batch's transaction wrote: were it open
+ * still, this one would fail, so what it reads is final once it has committed.
+ */
+static enum rc
+settle_stats(struct back *b, struct err *err)
+{
+    struct ing_stats *stats = b->m->stats;
+    enum ing_stats_end how;
+    bool is_there = false;
+    if (!stats || !ing_stats_is_unknown(stats))
+        return RC_OK;
+    enum rc rc = begin_fenced(b, err);
+    if (!rc)
+        rc = ing_stats_find_token(stats, &b->client, &is_there, err);
+    rc = end_fenced(b, rc, &how, err);
+    if (!rc)
+        ing_stats_end(stats, is_there ? ING_STATS_COMMITTED : ING_STATS_ABORTED);
+    return rc;
+}
+
 /* Writes items of one feed from *at on, at most max; moves *at behind them. */
 static enum rc
 write_bulk(struct back *b, const struct ing_writeback_item **at, size_t max, size_t *n,
            struct err *err)
 {
     const struct ing_writeback_item *end = *at;
-    mongoc_client_session_t *session;
-    bson_error_t error;
-    enum rc rc = ing_client_session(&b->client, 0, 0, err);
-    if (rc)
-        return rc;
-    session = b->client.session;
+    struct ing_stats *stats = b->m->stats;
+    enum ing_stats_end how;
     *n = 0;
-    rc = ing_lease_prepare(&b->lease, &b->client, err);
+    enum rc rc = settle_stats(b, err);
     if (rc)
         return rc;
-    if (!mongoc_client_session_start_transaction(session, b->transaction, &error))
-        return ing_source_error(&error, "starting a transaction", err);
-    rc = ing_lease_beat(&b->lease, &b->client, err);
+    rc = begin_fenced(b, err);
     /* Behind the beat: only then a conflict is one about documents. */
     for (; !rc && end && end->feed == (*at)->feed && *n < max; end = end->next)
         (*n)++;
-    struct ing_stats *stats = b->m->stats;
     const struct ing_stats_items items = {*at, end, b->event_s};
     if (!rc && stats)
         rc = ing_stats_prepare(stats, &b->client, &items, err);
     if (!rc)
         rc = run_bulk(&b->client, *at, end, err);
-    enum ing_stats_end how = ING_STATS_ABORTED;
-    if (rc) {
-        (void)mongoc_client_session_abort_transaction(session, NULL); /* dies by itself else */
-    } else if (mongoc_client_session_commit_transaction(session, NULL, &error)) {
+    rc = end_fenced(b, rc, &how, err);
+    if (!rc)
         *at = end;
-        how = ING_STATS_COMMITTED;
-    } else {
-        rc = ing_source_error(&error, "committing a write-back", err);
-        how = ING_STATS_UNKNOWN;
-    }
     if (stats)
         ing_stats_end(stats, how);
     return rc;
@@ -232,6 +272,18 @@ is_refused(struct back *b, const struct err *err)
     log_line(b->m->options.log, LOG_ERROR, "indexer", "writeback",
              "state=refused why=\"no transactions: write-backs cannot be fenced\"");
     return true;
+}
+
+/* After a failure, a while later: false if it is not to be tried again. */
+static bool
+may_try_again(struct back *b, const char *what, const struct err *why, unsigned n_tries)
+{
+    struct err err;
+    uint64_t wait_us = ing_backoff_us(n_tries);
+    metrics_add(b->metrics, M_SOURCE_ERRORS, 1);
+    ing_trouble(b->m, what, why, wait_us);
+    return n_tries < TRIES_MAX && !ing_inbox_sleep(&b->m->inbox, wait_us) &&
+           !ing_client_renew(&b->client, &err);
 }
 
 /*
@@ -267,15 +319,21 @@ write_list(struct back *b, const struct ing_writeback_list *list)
                 at = at->next; /* an event will follow, or the change comes to nothing */
             continue;
         }
-        uint64_t wait_us = ing_backoff_us(n_tries++);
-        metrics_add(b->metrics, M_SOURCE_ERRORS, 1);
-        ing_trouble(m, "writing back", &err, wait_us);
-        if (n_tries > 100 || ing_inbox_sleep(&m->inbox, wait_us))
+        if (!may_try_again(b, "writing back", &err, n_tries++))
             return false; /* asked for again by the sweep, or as a debt */
-        if (ing_client_renew(&b->client, &err))
-            return false;
     }
     return !has_left_out && !ing_inbox_is_closed(&m->inbox);
+}
+
+/* While nothing is written that would settle them first. */
+static void
+settle_at_rest(struct back *b)
+{
+    struct err err;
+    enum rc rc = settle_stats(b, &err);
+    bool is_over = !rc || rc == RC_CONFLICT || is_refused(b, &err) ||
+                   !may_try_again(b, "settling emote statistics", &err, b->n_settling);
+    b->n_settling = is_over ? 0 : b->n_settling + 1;
 }
 
 /* The apply thread takes it back: reads must show what was written. */
@@ -441,6 +499,8 @@ writeback_main(void *arg)
         bool is_written = list && is_holder && write_list(&b, list);
         if (!is_holder && m->stats)
             ing_stats_look(m->stats, &b.client);
+        else if (!list && is_holder)
+            settle_at_rest(&b);
         if (list)
             finish(&b, list, is_written);
         if (!list && is_holder && clock_us() >= sweep_at_us && ing_mongo_is_ready(m)) {

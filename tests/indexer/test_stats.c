@@ -244,6 +244,91 @@ sends_after_a_restart_what_was_recorded(void **state)
     bench_fini(&b);
 }
 
+/* ---- what a kill leaves ---- */
+
+/* How many batches the closed rig's index has that may count or not. */
+static size_t
+n_tentative(struct bench *b)
+{
+    size_t n = 0, n_all = 0;
+    rig_open_index(&b->r);
+    struct idx_reader *reader = idx_reader_new(b->r.idx);
+    const struct idx_entry *all =
+        idx_snapshot_entries(idx_reader_begin(reader), SPAN_LIT("emote_stats"), &n_all);
+    for (size_t i = 0; i < n_all; i++)
+        n += all[i].value.n > 1 && all[i].value.p[0] == 'T';
+    idx_reader_end(reader);
+    idx_reader_free(reader);
+    rig_close(&b->r);
+    return n;
+}
+
+/*
+ * As a kill just behind the commit leaves it: the last recorded batch of the
+ * closed rig may count or not. is_committed: MongoDB has its token; else it
+ * gets another one.
+ */
+static void
+make_tentative(struct bench *b, bool is_committed)
+{
+    size_t n = 0;
+    rig_open_index(&b->r);
+    struct idx_reader *reader = idx_reader_new(b->r.idx);
+    struct idx_batch *to = idx_batch_new();
+    struct arena *arena = idx_batch_arena(to);
+    const struct idx_entry *all =
+        idx_snapshot_entries(idx_reader_begin(reader), SPAN_LIT("emote_stats"), &n);
+    const struct idx_entry *last = NULL;
+    for (size_t i = 0; i < n; i++)
+        last = all[i].value.n > 1 && all[i].value.p[0] == 'S' ? &all[i] : last;
+    assert_non_null(last);
+    struct span key = arena_printf(arena, "%.*s%s", SPAN_ARG(last->key), is_committed ? "" : "x");
+    struct span value = arena_printf(arena, "T%.*s", SPAN_ARG(span_from(last->value, 1)));
+    idx_batch_entry(to, SPAN_LIT("emote_stats"), key, value);
+    idx_reader_end(reader);
+    idx_reader_free(reader);
+    assert_true(idx_submit(b->r.idx, &to) > 0);
+    rig_close(&b->r);
+}
+
+/* Nothing else is written back that would tell: it is found out all the same. */
+static void
+is_settled_at_rest(struct server *s, bool is_committed)
+{
+    struct bench b;
+    bench_init(&b, s);
+    populate(&b);
+    rig_open(&b.r);
+    assert_true(rig_wait_ready(&b.r) && wait_right(&b));
+    atomic_store(&b.clickhouse.mood, FAKE_REFUSES);
+    change_set(&b, 1, 10, 4);
+    assert_true(rig_settle(&b.r));
+    for (int i = 0; i < 200 && listed(&b, 10) == 0; i++)
+        clock_sleep_us(50000);
+    assert_true(listed(&b, 10) > 0);
+    rig_close(&b.r);
+    make_tentative(&b, is_committed);
+    assert_int_equal(n_tentative(&b), 1);
+    atomic_store(&b.clickhouse.mood, FAKE_WELL);
+    rig_open(&b.r);
+    assert_true(rig_settle(&b.r) && wait_right(&b));
+    rig_close(&b.r);
+    assert_int_equal(n_tentative(&b), 0);
+    bench_fini(&b);
+}
+
+static void
+counts_what_was_committed(void **state)
+{
+    is_settled_at_rest(*state, true);
+}
+
+static void
+forgets_what_was_not_committed(void **state)
+{
+    is_settled_at_rest(*state, false);
+}
+
 /*
  * The dead one's lease would be waited for: it is given up in its name. Its
  * open transaction would hold the lease for a minute: it may live for 2 s.
@@ -414,6 +499,8 @@ main(void)
         cmocka_unit_test(survives_a_slow_server),
         cmocka_unit_test(survives_a_server_that_is_away),
         cmocka_unit_test(sends_after_a_restart_what_was_recorded),
+        cmocka_unit_test(counts_what_was_committed),
+        cmocka_unit_test(forgets_what_was_not_committed),
         cmocka_unit_test(survives_kills),
         cmocka_unit_test(refuses_what_cannot_deduplicate),
     };
